@@ -1,0 +1,40 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PORT ?= 3000
+export BENTOML_DO_NOT_TRACK ?= True
+
+.PHONY: serve test check format bench clean
+
+serve: $(VENV)/.serve ## Install, export the default encoder once, and serve it on :3000
+	$(BIN)/jubako export text --if-missing
+	$(BIN)/bentoml serve . --port $(PORT)
+
+test: $(VENV)/.dev ## Run every test, those that start real servers included
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## Lint, formatting and types, over source and tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## Measure this machine: engine bound, BentoML's batching, Jubako, in one run
+	$(BIN)/jubako export text --if-missing
+	$(BIN)/python -m loadtests.bench
+
+$(VENV)/.serve: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt -e '.[cpu,train]'
+	touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt -e '.[cpu,train,dev]'
+	touch $(VENV)/.serve $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

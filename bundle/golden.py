@@ -1,0 +1,64 @@
+"""Golden vectors: a few inputs and their reference outputs, the self-test a bundle carries with it.
+
+Stored as an NPZ of plain arrays (no Python objects, so nothing is executed on load):
+`inputs` fixed-width unicode [rows], `outputs` float32 [rows, dimensions] from the PyTorch module.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle.errors import BundleError
+
+GOLDEN_FILE = "golden.npz"
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Inputs and the outputs that the PyTorch module gave for them."""
+
+    inputs: list[str]
+    outputs: NDArray[np.float32]  # [rows, dimensions]
+
+    def write(self, root: Path) -> None:
+        """Write `golden.npz` into the bundle's folder."""
+        np.savez(root / GOLDEN_FILE, inputs=np.array(self.inputs, dtype=np.str_), outputs=self.outputs)
+
+    @classmethod
+    def read(cls, root: Path) -> "Golden":
+        """Read `golden.npz`.
+
+        Raises:
+            BundleError: the file is missing or does not hold two arrays of the same number of rows.
+        """
+        try:
+            with np.load(root / GOLDEN_FILE, allow_pickle=False) as arrays:
+                golden = cls([str(text) for text in arrays["inputs"]], arrays["outputs"].astype(np.float32))
+        except (OSError, KeyError, ValueError, BadZipFile) as error:
+            raise BundleError(f"{GOLDEN_FILE}: cannot be read ({error})") from error
+        if not golden.inputs or len(golden.inputs) != len(golden.outputs):
+            raise BundleError(f"{GOLDEN_FILE}: {len(golden.inputs)} inputs for {len(golden.outputs)} outputs")
+        return golden
+
+    def check(self, outputs: NDArray[np.float32], min_cosine: float) -> None:
+        """Compare a graph's outputs [rows, dimensions] for `inputs` with the reference.
+
+        Raises:
+            BundleError: a row is not finite or its cosine to the reference is below `min_cosine`.
+        """
+        if outputs.shape != self.outputs.shape:
+            raise BundleError(f"{GOLDEN_FILE}: the graph answers {outputs.shape}, expected {self.outputs.shape}")
+        worst = float(cosine_rows(outputs, self.outputs).min())
+        if not worst >= min_cosine:
+            raise BundleError(f"{GOLDEN_FILE}: cosine {worst:.5f} to the reference, at least {min_cosine} is required")
+
+
+def cosine_rows(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the cosine of each pair of rows of two [rows, dimensions] arrays; NaN rows give NaN."""
+    a64, b64 = a.astype(np.float64), b.astype(np.float64)
+    norms = np.linalg.norm(a64, axis=1) * np.linalg.norm(b64, axis=1)
+    dots: NDArray[np.float64] = np.einsum("rd,rd->r", a64, b64) / np.maximum(norms, 1e-12)
+    return dots

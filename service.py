@@ -1,0 +1,42 @@
+"""The service that `bentoml serve` finds. Wiring only: rooms are elsewhere."""
+
+from typing import Any
+
+import bentoml
+
+from serving.api.embed import embed_payload, embed_query
+from serving.service import FrontedService, load_core
+from serving.settings import Settings
+
+SETTINGS = Settings()
+
+
+@bentoml.service(name="jubako", service_class=FrontedService)
+class Jubako:
+    """Embed, classify and recommend with exported ONNX graphs."""
+
+    def __init__(self) -> None:
+        self.core = load_core(SETTINGS, Jubako.bento)
+
+    @bentoml.api
+    async def embed(
+        self,
+        inputs: list[str],
+        model: str | None = None,
+        prompt: str | None = None,
+        dimensions: int | None = None,
+        normalize: bool | None = None,
+        encoding_format: str = "float",
+        output_dtype: str = "float32",
+        truncate: bool = True,
+    ) -> dict[str, Any]:
+        """Embed texts; the contract of `POST /embed`."""
+        query = embed_query(
+            inputs, model, prompt, dimensions, normalize, encoding_format, output_dtype, truncate
+        )
+        return embed_payload(await self.core.embed(query), query.form)
+
+    @bentoml.on_shutdown
+    def close(self) -> None:
+        """Let running work end and free the models."""
+        self.core.close()

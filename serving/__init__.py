@@ -1,0 +1,1 @@
+"""Serving: engine, scheduler, models and transports. Nothing here imports torch, transformers or lightning."""

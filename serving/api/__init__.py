@@ -1,0 +1,1 @@
+"""Transports. Each parses, calls the core, and formats; none holds model logic."""

@@ -1,0 +1,48 @@
+"""Access log lines, written beside the hot path.
+
+A request only appends a tuple. The lines are formatted and written together, at most `FLUSH_S` later, by one callback
+that is scheduled when there is something to write; an idle server schedules nothing.
+"""
+
+import asyncio
+import logging
+import random
+from time import time
+
+from serving.settings import Observability
+
+FLUSH_S = 0.25
+
+logger = logging.getLogger("jubako.access")
+
+_Entry = tuple[float, str, str, int, float, int]
+
+
+class AccessLog:
+    """Buffers entries and writes them in batches. Errors are always logged, successes by the sample rate."""
+
+    def __init__(self, settings: Observability) -> None:
+        self._rate = settings.access_log_sample if settings.access_log else 0.0
+        self._errors = settings.access_log
+        self._entries: list[_Entry] = []
+
+    def answered(self, method: str, path: str, status: int, seconds: float, body_bytes: int) -> None:
+        """Note one answer."""
+        if status < 400 and (self._rate < 1 and random.random() >= self._rate):
+            return
+        if status >= 400 and not self._errors:
+            return
+        if not self._entries:
+            asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
+        self._entries.append((time(), method, path, status, seconds, body_bytes))
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        entries, self._entries = self._entries, []
+        if entries:
+            logger.info("%s", "\n".join(map(_line, entries)))
+
+
+def _line(entry: _Entry) -> str:
+    at, method, path, status, seconds, body_bytes = entry
+    return f"{at:.3f} {method} {path} {status} {seconds * 1e3:.2f}ms {body_bytes}B"

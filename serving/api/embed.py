@@ -1,0 +1,102 @@
+"""`POST /embed` and `POST /v1/embeddings`: one query to the core, two shapes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from serving.api.asgi import Answer, Request, json_answer
+from serving.api.schemas import EmbedBody, OpenAIBody, parse
+from serving.core import Core, EmbedAnswer, EmbedQuery
+from serving.errors import Code, JubakoError
+from serving.text_model import TextResult
+from serving.vectors import VectorForm
+
+
+async def embed(core: Core, request: Request) -> Answer:
+    """Answer `POST /embed`."""
+    body = parse(EmbedBody, request.body, request.header(b"content-type"))
+    query = embed_query(body, timeout_ms(request))
+    answer = await core.embed(query)
+    return json_answer(embed_payload(answer, query.form), headers=[server_timing(answer.result)])
+
+
+async def openai_embeddings(core: Core, request: Request) -> Answer:
+    """Answer `POST /v1/embeddings`; its shape has no errors for single inputs, so the first one fails the request."""
+    body = parse(OpenAIBody, request.body, request.header(b"content-type"))
+    form = VectorForm(dimensions=body.dimensions, encoding=body.encoding_format)
+    query = EmbedQuery(_listed(body.input), body.model, form=form, timeout_ms=timeout_ms(request))
+    answer = await core.embed(query)
+    for output in answer.result.outputs:
+        if isinstance(output, JubakoError):
+            raise output
+    return json_answer(_openai_payload(answer, form), headers=[server_timing(answer.result)])
+
+
+def embed_query(body: EmbedBody, timeout_ms: float | None = None) -> EmbedQuery:
+    """Turn a validated body into the core's query."""
+    form = VectorForm(body.dimensions, body.normalize, body.output_dtype, body.encoding_format)
+    return EmbedQuery(_listed(body.inputs), body.model, body.prompt, body.truncate, form, timeout_ms)
+
+
+def embed_payload(answer: EmbedAnswer, form: VectorForm) -> dict[str, Any]:
+    """Return the JSON value of `POST /embed`, vectors as numpy arrays or base64."""
+    return {
+        "model": answer.model.manifest.name,
+        "version": answer.model.manifest.version,
+        "data": _items(answer.result, form),
+        "usage": {"tokens": answer.result.tokens},
+    }
+
+
+def timeout_ms(request: Request) -> float | None:
+    """Return the caller's own time limit, from `x-request-timeout-ms`.
+
+    Raises:
+        JubakoError: `invalid_value` when it is not a positive number.
+    """
+    given = request.header(b"x-request-timeout-ms")
+    if given is None:
+        return None
+    try:
+        value = float(given)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise JubakoError(
+            Code.INVALID_VALUE,
+            f"x-request-timeout-ms must be a positive number, not {given!r}",
+            param="x-request-timeout-ms",
+        )
+    return value
+
+
+def server_timing(result: TextResult) -> tuple[bytes, bytes]:
+    """Return the Server-Timing header: milliseconds in each stage."""
+    stages = (result.tokenize_s * 1e3, result.queue_s * 1e3, result.compute_s * 1e3)
+    return b"server-timing", b"tokenize;dur=%.2f, queue;dur=%.2f, compute;dur=%.2f" % stages
+
+
+def _listed(inputs: str | list[Any]) -> list[object]:
+    return [inputs] if isinstance(inputs, str) else inputs
+
+
+def _items(result: TextResult, form: VectorForm) -> Sequence[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    for index, output in enumerate(result.outputs):
+        if isinstance(output, JubakoError):
+            items.append({"index": index, "error": output.body()})
+            continue
+        embedding, scale = form.apply(output)
+        items.append({"index": index, "embedding": embedding})
+        if scale is not None:
+            items[-1]["scale"] = scale
+    return items
+
+
+def _openai_payload(answer: EmbedAnswer, form: VectorForm) -> dict[str, Any]:
+    tokens = answer.result.tokens
+    return {
+        "object": "list",
+        "model": answer.model.manifest.name,
+        "data": [{"object": "embedding", **item} for item in _items(answer.result, form)],
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    }

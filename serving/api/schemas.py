@@ -1,0 +1,147 @@
+"""The shapes of the HTTP contract: what requests are held to, and what OpenAPI tells of both directions."""
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.config import JsonDict
+
+from serving.errors import Code, JubakoError
+from serving.vectors import EncodingFormat, OutputDtype
+
+TEXT_OR_TEXTS: JsonDict = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+"""Elements are checked one by one, so that one bad input fails alone; the schema tells clients what they should be."""
+
+
+class Body(BaseModel):
+    """Base of request bodies: a misspelt field is an error, not a silent default."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class Shape(BaseModel):
+    """Base of answers, for documentation; the hot path writes them without building these objects."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class EmbedBody(Body):
+    """`POST /embed`."""
+
+    inputs: str | list[Any] = Field(json_schema_extra=TEXT_OR_TEXTS)
+    """One text or several."""
+    model: str | None = None
+    """Name of a loaded model; without it, the first that embeds."""
+    prompt: str | None = None
+    """Name of one of the model's prompts, put before every input; without it, the model's default prompt."""
+    dimensions: int | None = Field(None, ge=1)
+    """Leading dimensions to keep, brought back to unit length."""
+    normalize: bool | None = None
+    """Bring vectors to unit length; without it, as the model gives them."""
+    encoding_format: EncodingFormat = "float"
+    """`base64` holds the same values as little-endian bytes."""
+    output_dtype: OutputDtype = "float32"
+    """`int8` comes with a `scale` for each vector; `binary` packs signs, eight to a byte."""
+    truncate: bool = True
+    """Cut texts at the model's `max_tokens`; when false, a longer text is an error."""
+
+
+class ErrorBody(Shape):
+    """What went wrong and what to do about it."""
+
+    code: str
+    """Stable name of the error."""
+    message: str
+    param: str | None
+    """The parameter at fault."""
+
+
+class ErrorAnswer(Shape):
+    """Body of every answer that is not a success."""
+
+    error: ErrorBody
+
+
+class EmbeddingItem(Shape):
+    """Embedding of one input, or the error that it met; the other inputs are answered all the same."""
+
+    index: int
+    embedding: list[float] | str | None = None
+    scale: float | None = None
+    """With `output_dtype: int8`: embedding x scale gives floats."""
+    error: ErrorBody | None = None
+
+
+class Usage(Shape):
+    """What a request cost."""
+
+    tokens: int
+
+
+class EmbedShape(Shape):
+    """Answer to `POST /embed`."""
+
+    model: str
+    version: str
+    data: list[EmbeddingItem]
+    usage: Usage
+
+
+class OpenAIBody(BaseModel):
+    """`POST /v1/embeddings`, OpenAI's shape. Fields that only concern OpenAI (`user`) are passed over."""
+
+    model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
+
+    input: str | list[Any] = Field(json_schema_extra=TEXT_OR_TEXTS)
+    """One text or several; arrays of token ids are refused, since they are ids of another tokeniser."""
+    model: str
+    """Name of a loaded model."""
+    dimensions: int | None = Field(None, ge=1)
+    encoding_format: EncodingFormat = "float"
+
+
+class OpenAIItem(Shape):
+    """One embedding in OpenAI's shape."""
+
+    object: str = "embedding"
+    index: int
+    embedding: list[float] | str
+
+
+class OpenAIUsage(Shape):
+    """What a request cost, in OpenAI's words."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class OpenAIShape(Shape):
+    """Answer to `POST /v1/embeddings`."""
+
+    object: str = "list"
+    model: str
+    data: list[OpenAIItem]
+    usage: OpenAIUsage
+
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
+
+
+def parse(schema: type[BodyT], body: bytes, content_type: str | None) -> BodyT:
+    """Parse and validate a JSON body in one pass.
+
+    Raises:
+        JubakoError: `malformed` when it is not JSON, `wrong_media_type` when it does not even claim to be,
+            `invalid_value` naming the first field at fault.
+    """
+    try:
+        return schema.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] != "json_invalid":
+        param = ".".join(str(part) for part in first["loc"]) or None
+        raise JubakoError(Code.INVALID_VALUE, f"{param or 'the body'}: {first['msg']}", param=param)
+    if content_type is not None and "json" not in content_type:
+        raise JubakoError(
+            Code.WRONG_MEDIA_TYPE, f"the body is {content_type}; send JSON with content-type: application/json"
+        )
+    raise JubakoError(Code.MALFORMED, f"the body is not valid JSON: {first['msg']}")

@@ -1,0 +1,76 @@
+"""From a bundle in the store to a model that may answer: verified, self-tested, warm."""
+
+import logging
+from time import monotonic, perf_counter
+
+import numpy as np
+
+from bundle.bundle import TOKENIZER_FILE, Bundle
+from bundle.manifest import Provider
+from bundle.store import find
+from features.text import TextTokenizer
+from serving.admission import Admission
+from serving.batching import Budget
+from serving.engine import TextEngine
+from serving.metrics import QueueMetrics, SchedulerMetrics
+from serving.scheduler import Scheduler
+from serving.settings import Settings
+from serving.text_model import Placement, TextModel
+
+logger = logging.getLogger("jubako.loading")
+
+BATCH_TOKENS = {Provider.CPU: 512, Provider.CUDA: 16_384}
+"""Token budget of a micro-batch where the settings leave it open: past these sizes throughput is flat."""
+QUEUE_TOKENS = {Provider.CPU: 65_536, Provider.CUDA: 2_097_152}
+"""Bound of the queue where the settings leave it open: a few seconds of work."""
+TOKENIZER_THREADS = {Provider.CPU: 1, Provider.CUDA: 4}
+"""One thread tokenises faster than a CPU computes; a GPU takes several."""
+GOLDEN_SLACK = 0.002
+"""How much further from the reference than at export a graph may be: other processors round otherwise."""
+
+
+def load_text_model(tag: str, settings: Settings) -> TextModel:
+    """Load a text bundle from the store; it has passed its hashes and its golden vectors when this returns.
+
+    Raises:
+        BundleError: there is no such bundle, a file was altered, no graph may run here, or the self-test fails.
+    """
+    begin = perf_counter()
+    bundle = find(tag)
+    bundle.verify()
+    tokenizer = open_tokenizer(bundle)
+    engine = TextEngine(bundle, tokenizer.pad_id, settings.engine)
+    self_test(bundle, tokenizer, engine)
+    scheduler = make_scheduler(bundle, engine, settings)
+    scheduler.last_success = monotonic()
+    logger.info("%s ready in %.1f s: %s on %s", bundle.tag, perf_counter() - begin, engine.graph.file, engine.device)
+    placement = Placement(engine.graph.file, engine.device)
+    return TextModel(bundle.manifest, placement, tokenizer, scheduler, TOKENIZER_THREADS[engine.provider])
+
+
+def open_tokenizer(bundle: Bundle) -> TextTokenizer:
+    """Open the tokeniser of a text bundle."""
+    return TextTokenizer(bundle.root / TOKENIZER_FILE, bundle.manifest.max_tokens)
+
+
+def self_test(bundle: Bundle, tokenizer: TextTokenizer, engine: TextEngine) -> None:
+    """Hold an engine to the bundle's golden vectors, alone and in a micro-batch.
+
+    Raises:
+        BundleError: an output is further from the reference than it was at export.
+    """
+    golden = bundle.golden
+    rows = [row.ids for row in tokenizer.encode(golden.inputs)]
+    least = engine.graph.parity.min_cosine - GOLDEN_SLACK
+    golden.check(engine.compute(rows, alone=False).outputs, least)
+    golden.check(np.concatenate([engine.compute([ids], alone=True).outputs for ids in rows]), least)
+
+
+def make_scheduler(bundle: Bundle, engine: TextEngine, settings: Settings) -> Scheduler:
+    """Put a scheduler in front of an engine, with the settings' bounds or the device's defaults."""
+    name = bundle.manifest.name
+    batching = settings.batching
+    tokens = batching.max_batch_tokens or BATCH_TOKENS[engine.provider]
+    budget = Budget(tokens, batching.max_batch_rows, batching.max_padding_ratio)
+    admission = Admission(settings.queue.max_tokens or QUEUE_TOKENS[engine.provider], QueueMetrics(name))
+    return Scheduler(engine, budget, admission, SchedulerMetrics(name))

@@ -1,0 +1,124 @@
+"""One tree of settings: defaults < file < environment < flags.
+
+The file is `jubako.toml` in the working directory, or the one `JUBAKO_SETTINGS_FILE` names. Environment variables are
+`JUBAKO_` and the path of a field joined by two underscores, for example `JUBAKO_QUEUE__MAX_TOKENS=500000`.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from bundle.manifest import Precision
+
+MIB = 1024 * 1024
+
+
+class Section(BaseModel):
+    """Base of all sections: a misspelt key is an error, the docstring below a field is its documentation."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class Limits(Section):
+    """What a single request may ask for."""
+
+    max_body_bytes: int = Field(8 * MIB, gt=0)
+    """Largest request body; a larger one gets 413 before it is read to its end."""
+    max_inputs: int = Field(2048, gt=0)
+    """Most inputs in one request; more get 413."""
+    deadline_ms: float = Field(30_000, gt=0)
+    """Time a request may take from arrival to answer when it brings no `x-request-timeout-ms` of its own; then 504."""
+
+
+class Batching(Section):
+    """How micro-batches are cut."""
+
+    max_batch_tokens: int = Field(0, ge=0)
+    """Padded tokens of a micro-batch (rows x longest row). 0 chooses by device: 512 on a CPU, 16,384 on CUDA."""
+    max_batch_rows: int = Field(256, gt=0)
+    """Rows of a micro-batch."""
+    max_padding_ratio: float = Field(1.1, ge=1.0)
+    """Rows join a micro-batch only while padded tokens / real tokens stays at or below this."""
+
+
+class Queue(Section):
+    """What may wait."""
+
+    max_tokens: int = Field(0, ge=0)
+    """Tokens that may wait or be computed at once; while that many do, requests get 429 with Retry-After.
+    0 chooses by device: 65,536 on a CPU, 2,097,152 on CUDA."""
+
+
+class Engine(Section):
+    """Where and how graphs run."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes CUDA when ONNX Runtime offers it, else the CPU."""
+    precision: Precision | None = None
+    """Overrides the choice by manifest; a graph is still never run on a provider it is not exported for."""
+    lanes: int = Field(0, ge=0)
+    """Micro-batches computed side by side. 0 chooses by device: one per core on a CPU, 2 on CUDA."""
+    threads_per_lane: int = Field(0, ge=0)
+    """Intra-op threads of each lane on a CPU. 0 divides the cores among the lanes."""
+    cuda_memory_bytes: int = Field(0, ge=0)
+    """Upper bound of the CUDA arena. 0 leaves it to the device."""
+
+
+class Readiness(Section):
+    """When the server calls itself ready."""
+
+    max_age_ms: float = Field(10_000, gt=0)
+    """`/readyz` trusts an inference at most this old; an older one makes the probe run one through the engine."""
+    probe_timeout_ms: float = Field(5_000, gt=0)
+    """Time that such an inference may take before the probe answers 503."""
+
+
+class Observability(Section):
+    """What the front writes about each request."""
+
+    access_log: bool = True
+    """One line for each answered request, written in batches beside the hot path."""
+    access_log_sample: float = Field(1.0, ge=0, le=1)
+    """Share of successful requests that are logged; errors always are."""
+
+
+class Settings(BaseSettings):
+    """All that an operator can set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="JUBAKO_", env_nested_delimiter="__", extra="forbid", use_attribute_docstrings=True
+    )
+
+    models: list[str] = ["text"]
+    """Bundles to serve: `name` (latest version) or `name:version`; the first that can do a task is its default."""
+    topology: Literal["single", "split"] = "single"
+    """`single`: one process does everything. `split`: fronts tokenise, one runner process per device computes."""
+    runners: int = Field(1, gt=0)
+    """Runner processes of the split topology, one per GPU."""
+    fronts: int = Field(1, gt=0)
+    """Front processes of the split topology."""
+    limits: Limits = Limits()
+    batching: Batching = Batching()
+    queue: Queue = Queue()
+    engine: Engine = Engine()
+    readiness: Readiness = Readiness()
+    observability: Observability = Observability()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: flags, then environment, then file."""
+        file = Path(os.environ.get(SETTINGS_FILE_VARIABLE, "jubako.toml"))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+
+SETTINGS_FILE_VARIABLE = "JUBAKO_SETTINGS_FILE"
