@@ -5,7 +5,8 @@ from typing import Any
 import bentoml
 
 from serving.api.embed import embed_payload, embed_query
-from serving.service import FrontedService, load_core
+from serving.api.schemas import EmbedBody
+from serving.service import FrontedService, check_bundles, load_core
 from serving.settings import Settings
 
 SETTINGS = Settings()
@@ -31,10 +32,23 @@ class Jubako:
         truncate: bool = True,
     ) -> dict[str, Any]:
         """Embed texts; the contract of `POST /embed`."""
-        query = embed_query(
-            inputs, model, prompt, dimensions, normalize, encoding_format, output_dtype, truncate
-        )
+        asked = {
+            "inputs": inputs,
+            "model": model,
+            "prompt": prompt,
+            "dimensions": dimensions,
+            "normalize": normalize,
+            "encoding_format": encoding_format,
+            "output_dtype": output_dtype,
+            "truncate": truncate,
+        }
+        query = embed_query(EmbedBody.model_validate(asked))
         return embed_payload(await self.core.embed(query), query.form)
+
+    @bentoml.on_deployment
+    def check() -> None:
+        """Refuse to start with a bundle that cannot be trusted, before any worker does."""
+        check_bundles(SETTINGS, Jubako.bento)
 
     @bentoml.on_shutdown
     def close(self) -> None:

@@ -4,7 +4,9 @@ import logging
 from typing import Any
 
 from _bentoml_sdk import Service
+from bentoml import Bento
 
+from bundle.store import find
 from serving.api.asgi import App
 from serving.api.front import Front
 from serving.core import Core
@@ -42,11 +44,27 @@ def join_server_log() -> None:
     ours.setLevel(logging.INFO)
 
 
-def load_core(settings: Settings) -> Core:
+def load_core(settings: Settings, bento: Bento | None) -> Core:
     """Load every model that the settings name.
 
     Raises:
         BundleError: one of them cannot be trusted or run; the message names the file and what is wrong.
     """
-    models = [load_text_model(tag, settings) for tag in settings.models]
+    models = [load_text_model(tag, settings) for tag in pinned_tags(settings, bento)]
     return Core({model.manifest.name: model for model in models}, settings)
+
+
+def check_bundles(settings: Settings, bento: Bento | None) -> None:
+    """Check schema and hashes of every bundle that the settings name.
+
+    Raises:
+        BundleError: as `load_core`.
+    """
+    for tag in pinned_tags(settings, bento):
+        find(tag).verify()
+
+
+def pinned_tags(settings: Settings, bento: Bento | None) -> list[str]:
+    """Return the tags to load: a Bento serves the versions it was built with, a source tree the latest ones."""
+    pinned = {info.tag.name: str(info.tag) for info in bento.info.all_models} if bento is not None else {}
+    return [pinned.get(tag, tag) for tag in settings.models]

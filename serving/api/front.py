@@ -87,7 +87,8 @@ class Front:
     async def _answer(self, route: Route, scope: Scope, receive: Receive) -> Answer:
         try:
             if scope["method"] != route.method and not (scope["method"] == "HEAD" and route.method == "GET"):
-                raise JubakoError(Code.WRONG_METHOD, f"{route.name} takes {route.method}, not {scope['method']}")
+                error = JubakoError(Code.WRONG_METHOD, f"{route.name} takes {route.method}, not {scope['method']}")
+                return error_answer(error, [(b"allow", route.method.encode())])
             if self.core is None:
                 raise JubakoError(Code.NOT_READY, "the models are being loaded", retry_after_s=1)
             body = await read_body(scope["headers"], receive, self._limits.max_body_bytes)

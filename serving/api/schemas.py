@@ -136,10 +136,12 @@ def parse(schema: type[BodyT], body: bytes, content_type: str | None) -> BodyT:
     try:
         return schema.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        errors = error.errors(include_url=False, include_input=False)
+    first = errors[0]
     if first["type"] != "json_invalid":
-        param = ".".join(str(part) for part in first["loc"]) or None
-        raise JubakoError(Code.INVALID_VALUE, f"{param or 'the body'}: {first['msg']}", param=param)
+        param = str(first["loc"][0]) if first["loc"] else None
+        reasons = " or ".join(each["msg"] for each in errors if each["loc"][:1] == first["loc"][:1])
+        raise JubakoError(Code.INVALID_VALUE, f"{param or 'the body'}: {reasons}", param=param)
     if content_type is not None and "json" not in content_type:
         raise JubakoError(
             Code.WRONG_MEDIA_TYPE, f"the body is {content_type}; send JSON with content-type: application/json"

@@ -1,0 +1,108 @@
+"""What the commands do: call a room, print what it says."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bundle.bundle import Bundle
+from bundle.errors import BundleError
+from bundle.store import bundles, find
+
+console = Console()
+
+
+def run_export_text(source: str | None, name: str | None, config: Path | None, if_missing: bool) -> None:
+    """Export a text encoder and store its bundle."""
+    from export.text import export_text, read_config
+
+    with _told_plainly():
+        settings = read_config(config, source=source, name=name)
+        if if_missing and any(bundle.manifest.name == settings.name for bundle in bundles()):
+            console.print(f"{find(settings.name).tag} is stored already")
+            return
+        bundle = export_text(settings)
+        console.print(f"stored [bold]{bundle.tag}[/bold]")
+
+
+def print_models() -> None:
+    """Print the stored bundles as a table."""
+    table = Table("bundle", "family", "tasks", "dimensions", "graphs", "source", box=None)
+    for bundle in bundles():
+        manifest = bundle.manifest
+        graphs = " ".join(graph.precision for graph in manifest.graphs)
+        table.add_row(
+            bundle.tag, manifest.family, " ".join(manifest.tasks), str(manifest.dimensions), graphs,
+            manifest.provenance.source,
+        )  # fmt: skip
+    console.print(table)
+
+
+def print_model(tag: str) -> None:
+    """Print what a bundle says about itself."""
+    with _told_plainly():
+        bundle = _open(tag)
+    manifest = bundle.manifest
+    console.print(f"[bold]{bundle.tag}[/bold]  {manifest.family}  {bundle.root}", soft_wrap=True)
+    console.print(f"weights    {manifest.provenance.source} ({manifest.provenance.licence or 'licence not stated'})")
+    length = "unit length" if manifest.normalized else "any length"
+    console.print(f"output     {manifest.dimensions} dimensions, {length}, {manifest.pooling} pooling")
+    console.print(f"input      {manifest.max_tokens} tokens, prompts {sorted(manifest.prompts) or 'none'}")
+    table = Table("graph", "MiB", "min cosine", "invariance", "metric", "drop", box=None)
+    for graph in manifest.graphs:
+        table.add_row(
+            graph.file,
+            f"{manifest.files[graph.file].bytes / 2**20:.1f}",
+            f"{graph.parity.min_cosine:.5f}",
+            f"{graph.batch_invariance:.5f}",
+            f"{graph.metric.name} {graph.metric.value:.4f}",
+            f"{graph.metric_drop:+.2%}",
+        )
+    console.print(table)
+    for dropped in manifest.dropped:
+        console.print(f"dropped    {dropped.precision}: {dropped.reason}", soft_wrap=True)
+
+
+def verify(tag: str) -> None:
+    """Hash every file and run the golden vectors on the graph that would be served here."""
+    from serving.engine import TextEngine
+    from serving.loading import open_tokenizer, self_test
+    from serving.settings import Engine
+
+    with _told_plainly():
+        bundle = _open(tag)
+        bundle.verify()
+        tokenizer = open_tokenizer(bundle)
+        engine = TextEngine(bundle, tokenizer.pad_id, Engine())
+        self_test(bundle, tokenizer, engine)
+        files = len(bundle.manifest.files)
+        console.print(f"{bundle.tag}: {files} files unaltered, golden vectors hold on {engine.graph.file}")
+
+
+def print_settings(markdown: bool) -> None:
+    """Print the tree of settings."""
+    from serving.settings_page import render
+
+    if markdown:
+        sys.stdout.write(render())
+        return
+    from rich.markdown import Markdown
+
+    console.print(Markdown(render()))
+
+
+def _open(tag: str) -> Bundle:
+    return Bundle.open(Path(tag)) if Path(tag).is_dir() else find(tag)
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Turn an error of the bundle into one line and exit status 1: its message says what to do, a trace would not."""
+    try:
+        yield
+    except BundleError as error:
+        console.print(f"[red]error:[/red] {error}", soft_wrap=True)
+        raise SystemExit(1) from error

@@ -1,0 +1,35 @@
+"""A model store of the tests' own, set before anything imports BentoML, and a small real bundle in it."""
+
+import os
+import tempfile
+from pathlib import Path
+
+STORE = tempfile.TemporaryDirectory(prefix="jubako-tests-")
+os.environ["BENTOML_HOME"] = STORE.name
+os.environ["BENTOML_DO_NOT_TRACK"] = "True"
+for variable in [name for name in os.environ if name.startswith("JUBAKO_") and name != "JUBAKO_DATA_DIR"]:
+    del os.environ[variable]
+
+import pytest  # noqa: E402
+
+from bundle.bundle import Bundle  # noqa: E402
+from bundle.store import save  # noqa: E402
+from tests.tiny import build_tiny_bundle  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A small text bundle on disk, outside the store."""
+    return build_tiny_bundle(tmp_path_factory.mktemp("tiny"), name="tiny")
+
+
+@pytest.fixture(scope="session")
+def stored_tiny(tiny: Bundle) -> Bundle:
+    """The same bundle, in the store."""
+    return save(tiny)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of this checkout."""
+    return Path(__file__).parent.parent

@@ -1,0 +1,120 @@
+"""Everything a client can send wrong gets a clear 4xx: the code, what to do, and the parameter at fault."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+JSON = {"content-type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    body: bytes
+    status: int
+    code: str
+    param: str | None = None
+    path: str = "/embed"
+
+
+def dumps(**fields: Any) -> bytes:
+    return json.dumps(fields).encode()
+
+
+CASES = [
+    Case("empty body", b"", 400, "malformed"),
+    Case("half a document", b'{"inputs": ["a"', 400, "malformed"),
+    Case("two documents", b'{"inputs": ["a"]} {}', 400, "malformed"),
+    Case("not UTF-8", b'{"inputs": ["\xff\xfe"]}', 400, "malformed"),
+    Case("a raw null byte", b'{"inputs": ["a\x00b"]}', 400, "malformed"),
+    Case("half a surrogate pair", b'{"inputs": ["\\ud800"]}', 400, "malformed"),
+    Case("brackets without end", b"[" * 100_000, 400, "malformed"),
+    Case("a list", b"[1]", 422, "invalid_value"),
+    Case("null", b"null", 422, "invalid_value"),
+    Case("no inputs", b"{}", 422, "invalid_value", "inputs"),
+    Case("inputs null", dumps(inputs=None), 422, "invalid_value", "inputs"),
+    Case("inputs a number", dumps(inputs=5), 422, "invalid_value", "inputs"),
+    Case("inputs an object", dumps(inputs={"a": 1}), 422, "invalid_value", "inputs"),
+    Case("inputs empty", dumps(inputs=[]), 422, "invalid_value", "inputs"),
+    Case("a number among the inputs", dumps(inputs=[5]), 422, "invalid_value", "inputs.0"),
+    Case("NaN among the inputs", b'{"inputs": [NaN]}', 422, "invalid_value", "inputs.0"),
+    Case("a list among the inputs", dumps(inputs=[["a"]]), 422, "invalid_value", "inputs.0"),
+    Case("too many inputs", dumps(inputs=["a"] * 10_000), 413, "too_large", "inputs"),
+    Case("too large a body", dumps(inputs=["a" * 300_000]), 413, "too_large"),
+    Case("a misspelt field", dumps(inputs=["a"], dimension=3), 422, "invalid_value", "dimension"),
+    Case("unknown model", dumps(inputs=["a"], model="bookz"), 404, "unknown_model", "model"),
+    Case("model a number", dumps(inputs=["a"], model=7), 422, "invalid_value", "model"),
+    Case("unknown prompt", dumps(inputs=["a"], prompt="query"), 422, "invalid_value", "prompt"),
+    Case("no dimensions", dumps(inputs=["a"], dimensions=0), 422, "invalid_value", "dimensions"),
+    Case("more dimensions than there are", dumps(inputs=["a"], dimensions=33), 422, "invalid_value", "dimensions"),
+    Case("dimensions NaN", b'{"inputs": ["a"], "dimensions": NaN}', 422, "invalid_value", "dimensions"),
+    Case("unknown encoding", dumps(inputs=["a"], encoding_format="hex"), 422, "invalid_value", "encoding_format"),
+    Case("unknown dtype", dumps(inputs=["a"], output_dtype="int4"), 422, "invalid_value", "output_dtype"),
+    Case("truncate a word", dumps(inputs=["a"], truncate="maybe"), 422, "invalid_value", "truncate"),
+    Case("not normalised", dumps(inputs=["a"], normalize=False), 422, "invalid_value", "normalize"),
+    Case("OpenAI without a model", dumps(input="a"), 422, "invalid_value", "model", "/v1/embeddings"),
+    Case("OpenAI's model", dumps(input="a", model="text-embedding-3-small"), 404, "unknown_model", "model",
+         "/v1/embeddings"),
+    Case("OpenAI with one bad input", dumps(input=["a", 1], model="tiny"), 422, "invalid_value", "inputs.1",
+         "/v1/embeddings"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+async def test_bad_input_gets_a_clear_error(client: httpx.AsyncClient, case: Case) -> None:
+    response = await client.post(case.path, content=case.body, headers=JSON)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (case.status, case.code, case.param)
+    assert len(error["message"]) > 10
+    assert "Traceback" not in response.text
+
+
+async def test_an_unknown_model_is_answered_with_the_known_ones(client: httpx.AsyncClient) -> None:
+    error = (await client.post("/embed", json={"inputs": ["a"], "model": "bookz"})).json()["error"]
+    assert error["message"] == "unknown model 'bookz'; loaded models: tiny"
+
+
+async def test_a_form_is_told_to_be_json(client: httpx.AsyncClient) -> None:
+    response = await client.post("/embed", data={"inputs": "a"})
+    assert (response.status_code, response.json()["error"]["code"]) == (415, "wrong_media_type")
+
+
+async def test_json_under_another_media_type_is_understood(client: httpx.AsyncClient) -> None:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    response = await client.post("/embed", content=b'{"inputs": ["a"]}', headers=headers)
+    assert response.status_code == 200
+
+
+async def test_a_body_that_grows_past_the_limit_is_refused_without_a_length(client: httpx.AsyncClient) -> None:
+    async def chunks() -> Any:
+        for _ in range(30):
+            yield b" " * 10_000
+
+    response = await client.post("/embed", content=chunks(), headers=JSON)
+    assert (response.status_code, response.json()["error"]["code"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "soon", "nan", "inf"])
+async def test_a_senseless_time_limit_is_refused(client: httpx.AsyncClient, value: str) -> None:
+    response = await client.post("/embed", json={"inputs": ["a"]}, headers={"x-request-timeout-ms": value})
+    assert (response.status_code, response.json()["error"]["param"]) == (422, "x-request-timeout-ms")
+
+
+async def test_a_time_limit_that_cannot_be_met_is_a_deadline_error(client: httpx.AsyncClient) -> None:
+    response = await client.post("/embed", json={"inputs": ["a"]}, headers={"x-request-timeout-ms": "0.001"})
+    assert (response.status_code, response.json()["error"]["code"]) == (504, "deadline")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("GET", "/embed", "POST"), ("PUT", "/v1/embeddings", "POST"), ("POST", "/models", "GET")],
+)
+async def test_a_wrong_method_is_told_the_right_one(
+    client: httpx.AsyncClient, method: str, path: str, allowed: str
+) -> None:
+    response = await client.request(method, path)
+    assert response.status_code == 405
+    assert response.headers["allow"] == allowed

@@ -1,0 +1,50 @@
+"""A device that computes when it is told to, and a clock that is wound by hand."""
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from serving.admission import Admission
+from serving.batching import Budget
+from serving.metrics import QueueMetrics, SchedulerMetrics
+from serving.scheduler import Computed, Scheduler
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class FakeDevice:
+    """Answers each row with a vector of its ids' sum. With `gated`, micro-batches wait until `gate` is set."""
+
+    def __init__(self, lanes: int = 1, poison: int | None = None, gated: bool = False) -> None:
+        self.lanes = lanes
+        self.batches: list[list[list[int]]] = []
+        self.alone: list[bool] = []
+        self.gate = threading.Event()
+        self.begun = threading.Semaphore(0)
+        self._poison = poison
+        if not gated:
+            self.gate.set()
+
+    def compute(self, rows: Sequence[Sequence[int]], alone: bool) -> Computed:
+        self.batches.append([list(row) for row in rows])
+        self.alone.append(alone)
+        self.begun.release()
+        assert self.gate.wait(10)
+        if any(self._poison in row for row in rows):
+            raise RuntimeError("poison")
+        outputs = np.array([[sum(row), len(row)] for row in rows], dtype=np.float32)
+        return Computed(outputs, len(rows) * max(map(len, rows)), 0.001)
+
+
+def make_scheduler(
+    device: FakeDevice, clock: FakeClock, max_tokens: int = 10_000, budget: Budget | None = None
+) -> Scheduler:
+    admission = Admission(max_tokens, QueueMetrics("fake"))
+    return Scheduler(device, budget or Budget(1000, 8, 1.1), admission, SchedulerMetrics("fake"), clock)
