@@ -6,18 +6,18 @@ import bentoml
 
 from serving.api.embed import embed_payload, embed_query
 from serving.api.schemas import EmbedBody
-from serving.service import FrontedService, check_bundles, load_core
+from serving.service import check_bundles, jubako_service, load_core
 from serving.settings import Settings
 
 SETTINGS = Settings()
 
 
-@bentoml.service(name="jubako", service_class=FrontedService)
+@jubako_service(SETTINGS)
 class Jubako:
     """Embed, classify and recommend with exported ONNX graphs."""
 
     def __init__(self) -> None:
-        self.core = load_core(SETTINGS, Jubako.bento)
+        self.core = load_core(SETTINGS, Jubako)
 
     @bentoml.api
     async def embed(
@@ -48,7 +48,7 @@ class Jubako:
     @bentoml.on_deployment
     def check() -> None:
         """Refuse to start with a bundle that cannot be trusted, before any worker does."""
-        check_bundles(SETTINGS, Jubako.bento)
+        check_bundles(SETTINGS, Jubako)
 
     @bentoml.on_shutdown
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """From a bundle in the store to a model that may answer: verified, self-tested, warm."""
 
 import logging
+from collections.abc import Sequence
 from time import monotonic, perf_counter
 
 import numpy as np
@@ -15,6 +16,7 @@ from serving.engine import TextEngine
 from serving.metrics import QueueMetrics, SchedulerMetrics
 from serving.scheduler import Scheduler
 from serving.settings import Settings
+from serving.split.remote import RemoteBackend, Runner
 from serving.text_model import Placement, TextModel
 
 logger = logging.getLogger("jubako.loading")
@@ -30,22 +32,49 @@ GOLDEN_SLACK = 0.002
 
 
 def load_text_model(tag: str, settings: Settings) -> TextModel:
-    """Load a text bundle from the store; it has passed its hashes and its golden vectors when this returns.
+    """Load a text model that computes in this process.
+
+    Raises:
+        BundleError: as `load_scheduler`.
+    """
+    bundle, engine = load_engine(tag, settings)
+    placement = Placement(engine.graph.file, engine.device)
+    backend = make_scheduler(bundle, engine, settings)
+    return TextModel(bundle.manifest, placement, open_tokenizer(bundle), backend, TOKENIZER_THREADS[engine.provider])
+
+
+def load_remote_model(tag: str, runners: Sequence[Runner]) -> TextModel:
+    """Load a text model that computes in runner processes; here it is only tokenised.
+
+    Raises:
+        BundleError: there is no such bundle, or a file was altered.
+    """
+    bundle = find(tag)
+    bundle.verify()
+    placement = Placement("chosen by the runners", f"{len(runners)} runner(s)")
+    backend = RemoteBackend(bundle.manifest.name, runners)
+    return TextModel(bundle.manifest, placement, open_tokenizer(bundle), backend)
+
+
+def load_scheduler(tag: str, settings: Settings) -> Scheduler:
+    """Load the computing half of a text model.
 
     Raises:
         BundleError: there is no such bundle, a file was altered, no graph may run here, or the self-test fails.
     """
+    return make_scheduler(*load_engine(tag, settings), settings)
+
+
+def load_engine(tag: str, settings: Settings) -> tuple[Bundle, TextEngine]:
+    """Open a bundle's engine; it has passed its hashes and its golden vectors when this returns."""
     begin = perf_counter()
     bundle = find(tag)
     bundle.verify()
     tokenizer = open_tokenizer(bundle)
     engine = TextEngine(bundle, tokenizer.pad_id, settings.engine)
     self_test(bundle, tokenizer, engine)
-    scheduler = make_scheduler(bundle, engine, settings)
-    scheduler.last_success = monotonic()
     logger.info("%s ready in %.1f s: %s on %s", bundle.tag, perf_counter() - begin, engine.graph.file, engine.device)
-    placement = Placement(engine.graph.file, engine.device)
-    return TextModel(bundle.manifest, placement, tokenizer, scheduler, TOKENIZER_THREADS[engine.provider])
+    return bundle, engine
 
 
 def open_tokenizer(bundle: Bundle) -> TextTokenizer:
@@ -73,4 +102,6 @@ def make_scheduler(bundle: Bundle, engine: TextEngine, settings: Settings) -> Sc
     tokens = batching.max_batch_tokens or BATCH_TOKENS[engine.provider]
     budget = Budget(tokens, batching.max_batch_rows, batching.max_padding_ratio)
     admission = Admission(settings.queue.max_tokens or QUEUE_TOKENS[engine.provider], QueueMetrics(name))
-    return Scheduler(engine, budget, admission, SchedulerMetrics(name))
+    scheduler = Scheduler(engine, budget, admission, SchedulerMetrics(name))
+    scheduler.last_success = monotonic()  # the self-test just now
+    return scheduler

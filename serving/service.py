@@ -1,17 +1,23 @@
 """How the service is put together; `service.py` at the root only names what BentoML has to find."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
+import bentoml
+import onnxruntime as ort
 from _bentoml_sdk import Service
 from bentoml import Bento
 
+from bundle.manifest import Provider
 from bundle.store import find
 from serving.api.asgi import App
 from serving.api.front import Front
 from serving.core import Core
-from serving.loading import load_text_model
+from serving.loading import load_remote_model, load_scheduler, load_text_model
 from serving.settings import Settings
+from serving.split.remote import Runner
+from serving.split.runner import RowsEndpoint
 
 
 class FrontedService(Service[Any]):
@@ -37,30 +43,60 @@ class FrontedService(Service[Any]):
         return instance
 
 
-def join_server_log() -> None:
-    """Write our log lines where BentoML's worker writes its own."""
-    ours, theirs = logging.getLogger("jubako"), logging.getLogger("bentoml")
-    ours.handlers, ours.propagate = theirs.handlers, False
-    ours.setLevel(logging.INFO)
+class RunnerService(Service[Any]):
+    """A BentoML service that computes rows for fronts."""
+
+    _endpoint: RowsEndpoint | None = None
+
+    def to_asgi(self, is_main: bool = True) -> App:
+        """Return the application that the worker serves."""
+        join_server_log()
+        self._endpoint = RowsEndpoint(super().to_asgi(is_main))
+        return self._endpoint
+
+    def __call__(self) -> Any:
+        """Make the service's instance, when the worker starts, and give its schedulers to the endpoint."""
+        instance = super().__call__()
+        if self._endpoint is not None:
+            self._endpoint.backends = instance.schedulers
+        return instance
 
 
-def load_core(settings: Settings, bento: Bento | None) -> Core:
+def jubako_service(settings: Settings) -> Callable[[type], Service[Any]]:
+    """Return the decorator that makes the service, alone or with one runner service for each device."""
+
+    def decorate(inner: type) -> Service[Any]:
+        if settings.topology == "single":
+            return _service(inner, name="jubako", service_class=FrontedService)
+        for index in range(settings.runners):
+            setattr(inner, f"runner_{index}", bentoml.depends(_runner_service(index, settings)))
+        return _service(inner, name="jubako", service_class=FrontedService, workers=settings.fronts)
+
+    return decorate
+
+
+def load_core(settings: Settings, service: Service[Any]) -> Core:
     """Load every model that the settings name.
 
     Raises:
         BundleError: one of them cannot be trusted or run; the message names the file and what is wrong.
     """
-    models = [load_text_model(tag, settings) for tag in pinned_tags(settings, bento)]
+    tags = pinned_tags(settings, service.bento)
+    if settings.topology == "single":
+        models = [load_text_model(tag, settings) for tag in tags]
+    else:
+        runners = [Runner(dependency.on.url) for dependency in service.dependencies.values()]
+        models = [load_remote_model(tag, runners) for tag in tags]
     return Core({model.manifest.name: model for model in models}, settings)
 
 
-def check_bundles(settings: Settings, bento: Bento | None) -> None:
+def check_bundles(settings: Settings, service: Service[Any]) -> None:
     """Check schema and hashes of every bundle that the settings name.
 
     Raises:
         BundleError: as `load_core`.
     """
-    for tag in pinned_tags(settings, bento):
+    for tag in pinned_tags(settings, service.bento):
         find(tag).verify()
 
 
@@ -68,3 +104,35 @@ def pinned_tags(settings: Settings, bento: Bento | None) -> list[str]:
     """Return the tags to load: a Bento serves the versions it was built with, a source tree the latest ones."""
     pinned = {info.tag.name: str(info.tag) for info in bento.info.all_models} if bento is not None else {}
     return [pinned.get(tag, tag) for tag in settings.models]
+
+
+def join_server_log() -> None:
+    """Write our log lines where BentoML's worker writes its own."""
+    ours, theirs = logging.getLogger("jubako"), logging.getLogger("bentoml")
+    ours.handlers, ours.propagate = theirs.handlers, False
+    ours.setLevel(logging.INFO)
+
+
+def _runner_service(index: int, settings: Settings) -> Service[Any]:
+    on_gpu = settings.engine.device != "cpu" and Provider.CUDA in ort.get_available_providers()
+
+    class JubakoRunner:
+        """Computes rows on one device."""
+
+        def __init__(self) -> None:
+            tags = pinned_tags(settings, service.bento)
+            self.schedulers = {tag.split(":")[0]: load_scheduler(tag, settings) for tag in tags}
+
+        @bentoml.on_shutdown
+        def close(self) -> None:
+            """Let running work end and free the models."""
+            for scheduler in self.schedulers.values():
+                scheduler.close()
+
+    resources = {"resources": {"gpu": 1}} if on_gpu else {}
+    service = _service(JubakoRunner, name=f"jubako_runner_{index}", service_class=RunnerService, **resources)
+    return service
+
+
+def _service(inner: type, **options: Any) -> Service[Any]:
+    return bentoml.service(**options)(inner)

@@ -31,7 +31,7 @@ from features.text import TextTokenizer, pad
 
 DIMENSIONS = 32
 MAX_TOKENS = 64
-WIDE = 16_384
+WIDE = 2048
 CORPUS = [
     "the lacquer box holds three trays of rice and vegetables",
     "a server answers many questions at once without losing one of them",

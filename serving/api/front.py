@@ -24,6 +24,7 @@ from serving.api.asgi import (
     read_body,
     send_answer,
 )
+from serving.api.tracing import Tracing
 from serving.core import Core
 from serving.errors import Code, JubakoError
 from serving.metrics import RequestMetrics
@@ -66,6 +67,7 @@ class Front:
         self._limits = settings.limits
         self._log = AccessLog(settings.observability)
         self._metrics = RequestMetrics()
+        self._tracing = Tracing.from_bentoml()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope."""
@@ -82,6 +84,7 @@ class Front:
         await send_answer(send, answer)
         seconds = perf_counter() - begin
         self._metrics.answered(route.name, answer.status, seconds)
+        self._tracing.answered(route.method, route.name, scope["headers"], answer.status, seconds)
         self._log.answered(route.method, scope["path"], answer.status, seconds, len(answer.body))
 
     async def _answer(self, route: Route, scope: Scope, receive: Receive) -> Answer:

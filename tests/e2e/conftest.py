@@ -26,5 +26,5 @@ def tiny_server(stored_tiny: Bundle, repository: Path, tmp_path_factory: pytest.
 @pytest.fixture(scope="session")
 def slow_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Name of a stored model whose graph takes some milliseconds a row."""
-    save(build_tiny_bundle(tmp_path_factory.mktemp("slow"), name="slow", work=24))
+    save(build_tiny_bundle(tmp_path_factory.mktemp("slow"), name="slow", work=100))
     return "slow"

@@ -1,0 +1,84 @@
+"""The messages between front and runner: a JSON header, then raw little-endian arrays.
+
+request   {id, model, timeout_s, lengths}         int32 token ids of all rows
+cancel    {id, cancel: true}                      -
+answer    {id, queue_s, compute_s, shape, errors} float32 vectors of the rows that have one
+refusal   {id, error}                             -
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from serving.errors import Code, JubakoError
+from serving.rows import Finished, Output
+
+_LENGTH = struct.Struct("<I")
+
+
+def pack(header: dict[str, Any], payload: bytes = b"") -> bytes:
+    """Lay header and payload into one message."""
+    head = orjson.dumps(header)
+    return _LENGTH.pack(len(head)) + head + payload
+
+
+def unpack(message: bytes) -> tuple[dict[str, Any], memoryview]:
+    """Take a message apart."""
+    (length,) = _LENGTH.unpack_from(message)
+    end = _LENGTH.size + length
+    header: dict[str, Any] = orjson.loads(message[_LENGTH.size : end])
+    return header, memoryview(message)[end:]
+
+
+def pack_request(number: int, model: str, rows: Sequence[Sequence[int]], timeout_s: float) -> bytes:
+    """Pack rows of token ids."""
+    ids = np.concatenate([np.asarray(row, dtype="<i4") for row in rows])
+    lengths = [len(row) for row in rows]
+    return pack({"id": number, "model": model, "timeout_s": timeout_s, "lengths": lengths}, ids.tobytes())
+
+
+def unpack_rows(header: dict[str, Any], payload: memoryview) -> list[list[int]]:
+    """Take the rows of a request apart."""
+    ids: list[int] = np.frombuffer(payload, dtype="<i4").tolist()
+    ends = np.cumsum(header["lengths"]).tolist()
+    return [ids[end - length : end] for end, length in zip(ends, header["lengths"], strict=True)]
+
+
+def pack_answer(number: int, done: Finished) -> bytes:
+    """Pack finished rows; rows that failed are named in the header instead of having a vector."""
+    errors = {str(at): out.body() for at, out in enumerate(done.outputs) if isinstance(out, JubakoError)}
+    vectors = [out for out in done.outputs if not isinstance(out, JubakoError)]
+    matrix = np.stack(vectors).astype("<f4") if vectors else np.zeros((0, 0), "<f4")
+    header = {"id": number, "queue_s": done.queue_s, "compute_s": done.compute_s, "errors": errors}
+    return pack({**header, "shape": matrix.shape}, matrix.tobytes())
+
+
+def unpack_answer(header: dict[str, Any], payload: memoryview) -> Finished:
+    """Take an answer apart.
+
+    Raises:
+        JubakoError: the one that the runner refused the request with.
+    """
+    if "error" in header:
+        raise unpack_error(header["error"])
+    matrix: NDArray[np.float32] = np.frombuffer(payload, dtype="<f4").reshape(header["shape"])
+    vectors = iter(matrix)
+    errors = {int(at): unpack_error(error) for at, error in header["errors"].items()}
+    outputs: list[Output] = [errors[at] if at in errors else next(vectors) for at in range(len(matrix) + len(errors))]
+    return Finished(outputs, header["queue_s"], header["compute_s"])
+
+
+def pack_error(number: int, error: JubakoError) -> bytes:
+    """Pack the refusal of a whole request."""
+    return pack({"id": number, "error": {**error.body(), "retry_after_s": error.retry_after_s}})
+
+
+def unpack_error(error: dict[str, Any]) -> JubakoError:
+    """Return the error that was packed."""
+    return JubakoError(
+        Code(error["code"]), error["message"], param=error["param"], retry_after_s=error.get("retry_after_s")
+    )

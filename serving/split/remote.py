@@ -1,0 +1,139 @@
+"""The front's end: backends whose scheduler is in a runner process."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Sequence
+from time import monotonic
+from urllib.parse import unquote, urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect, unix_connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from serving.errors import Code, JubakoError
+from serving.rows import Finished
+from serving.split.frames import pack, pack_request, unpack, unpack_answer
+from serving.split.runner import ROWS_PATH
+
+logger = logging.getLogger("jubako.remote")
+
+RECONNECT_S = 0.2
+"""Pause before another try to reach a runner that is restarting."""
+MAX_MESSAGE_BYTES = 256 * 1024 * 1024
+
+
+class Runner:
+    """One connection to one runner, shared by all models, made when it is first needed and again when it breaks.
+
+    A request that a broken connection leaves without answer is sent again until its deadline: computing vectors twice
+    harms nobody, losing an accepted request does.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.tokens_in_flight = 0
+        self._url = url
+        self._numbers = itertools.count()
+        self._waiting: dict[int, asyncio.Future[Finished]] = {}
+        self._connecting = asyncio.Lock()
+        self._socket: ClientConnection | None = None
+        self._reader: asyncio.Task[None] | None = None
+
+    async def run(self, model: str, rows: Sequence[Sequence[int]], deadline: float) -> Finished:
+        """Have rows computed before `deadline`, a time of `time.monotonic`."""
+        tokens = sum(map(len, rows))
+        self.tokens_in_flight += tokens
+        try:
+            async with asyncio.timeout(deadline - monotonic()):
+                while True:
+                    try:
+                        return await self._try(model, rows, deadline)
+                    except (ConnectionError, ConnectionClosed, InvalidHandshake, OSError):
+                        logger.warning("runner %s does not answer; trying again", self._url)
+                        await asyncio.sleep(RECONNECT_S)
+        except TimeoutError as error:
+            raise JubakoError(Code.DEADLINE, "the deadline passed before the answer was ready") from error
+        finally:
+            self.tokens_in_flight -= tokens
+
+    def close(self) -> None:
+        """Drop the connection."""
+        if self._reader is not None:
+            self._reader.cancel()
+
+    async def _try(self, model: str, rows: Sequence[Sequence[int]], deadline: float) -> Finished:
+        socket = await self._connected()
+        number = next(self._numbers)
+        future: asyncio.Future[Finished] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        try:
+            await socket.send(pack_request(number, model, rows, deadline - monotonic()))
+            return await future
+        except asyncio.CancelledError:
+            await socket.send(pack({"id": number, "cancel": True}))
+            raise
+        finally:
+            del self._waiting[number]
+
+    async def _connected(self) -> ClientConnection:
+        async with self._connecting:
+            if self._socket is None:
+                self._socket = await _open(self._url)
+                self._reader = asyncio.create_task(self._read(self._socket))
+            return self._socket
+
+    async def _read(self, socket: ClientConnection) -> None:
+        try:
+            async for message in socket:
+                assert isinstance(message, bytes)
+                self._settle(message)
+        except ConnectionClosed:
+            pass
+        finally:
+            self._socket = None
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(ConnectionResetError("the runner is gone"))
+
+    def _settle(self, message: bytes) -> None:
+        header, payload = unpack(message)
+        future = self._waiting.get(header["id"])
+        if future is None or future.done():
+            return
+        try:
+            future.set_result(unpack_answer(header, payload))
+        except JubakoError as error:
+            future.set_exception(error)
+
+
+class RemoteBackend:
+    """One model on one or more runners; each request goes to the runner with the fewest tokens in flight."""
+
+    def __init__(self, model: str, runners: Sequence[Runner]) -> None:
+        self.last_success = -float("inf")
+        self._model = model
+        self._runners = runners
+
+    def refuse_if_full(self) -> None:
+        """Leave it to the runner, which knows its queue."""
+
+    async def run(self, rows: Sequence[Sequence[int]], deadline: float) -> Finished:
+        """Compute rows of token ids before `deadline`, a time of `time.monotonic`."""
+        runner = min(self._runners, key=lambda runner: runner.tokens_in_flight)
+        done = await runner.run(self._model, rows, deadline)
+        self.last_success = monotonic()
+        return done
+
+    def close(self) -> None:
+        """Drop the connections."""
+        for runner in self._runners:
+            runner.close()
+
+
+async def _open(url: str) -> ClientConnection:
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        path = unquote(parts.path)
+        return await unix_connect(
+            path, f"ws://runner{ROWS_PATH}", compression=None, max_size=MAX_MESSAGE_BYTES, proxy=None
+        )
+    return await connect(f"ws://{parts.netloc}{ROWS_PATH}", compression=None, max_size=MAX_MESSAGE_BYTES, proxy=None)

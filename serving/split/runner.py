@@ -1,0 +1,74 @@
+"""The runner's end: a websocket on which fronts send rows and get vectors."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any
+
+from serving.api.asgi import App, Receive, Scope, Send
+from serving.errors import Code, JubakoError
+from serving.scheduler import Backend
+from serving.split.frames import pack_answer, pack_error, unpack, unpack_rows
+
+logger = logging.getLogger("jubako.runner")
+
+ROWS_PATH = "/rows"
+
+
+class RowsEndpoint:
+    """ASGI application: the websocket at `/rows`; every other scope goes through to BentoML."""
+
+    def __init__(self, inner: App) -> None:
+        self.backends: Mapping[str, Backend] = {}
+        """Schedulers by model, set once they are loaded."""
+        self._inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection scope."""
+        if scope["type"] != "websocket" or scope["path"] != ROWS_PATH:
+            await self._inner(scope, receive, send)
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+        await _Connection(self.backends, send).serve(receive)
+
+
+class _Connection:
+    """One front. Its requests run side by side; those still running when it leaves are abandoned."""
+
+    def __init__(self, backends: Mapping[str, Backend], send: Send) -> None:
+        self._backends = backends
+        self._send = send
+        self._running: dict[int, asyncio.Task[None]] = {}
+
+    async def serve(self, receive: Receive) -> None:
+        try:
+            while (message := await receive())["type"] == "websocket.receive":
+                self._take(message["bytes"])
+        finally:
+            for task in self._running.values():
+                task.cancel()
+
+    def _take(self, message: bytes) -> None:
+        header, payload = unpack(message)
+        number = header["id"]
+        if header.get("cancel"):
+            if task := self._running.get(number):
+                task.cancel()
+            return
+        task = asyncio.create_task(self._answer(number, header, payload))
+        self._running[number] = task
+        task.add_done_callback(lambda _: self._running.pop(number, None))
+
+    async def _answer(self, number: int, header: dict[str, Any], payload: memoryview) -> None:
+        try:
+            backend = self._backends[header["model"]]
+            done = await backend.run(unpack_rows(header, payload), monotonic() + header["timeout_s"])
+            answer = pack_answer(number, done)
+        except JubakoError as error:
+            answer = pack_error(number, error)
+        except Exception:
+            logger.exception("a request from a front failed")
+            answer = pack_error(number, JubakoError(Code.FAILED, "an internal error; the runner's log has its trace"))
+        await self._send({"type": "websocket.send", "bytes": answer})
