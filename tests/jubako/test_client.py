@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from jubako import AsyncClient, Client, ServerError
-from jubako import client as client_module
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -37,8 +36,8 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def nap(seconds: float) -> None:
         naps.append(seconds)
 
-    monkeypatch.setattr(client_module.time, "sleep", naps.append)
-    monkeypatch.setattr(client_module.asyncio, "sleep", nap)
+    monkeypatch.setattr("jubako.client.time.sleep", naps.append)
+    monkeypatch.setattr("jubako.client.asyncio.sleep", nap)
     return naps
 
 

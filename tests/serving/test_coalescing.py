@@ -59,7 +59,7 @@ async def test_an_item_whose_caller_left_is_not_computed(threads: ThreadPoolExec
     calls[1].cancel()
     await asyncio.sleep(0)
     double.gate.set()
-    assert await asyncio.gather(calls[0], calls[2]) == [2, 6]
+    assert [await calls[0], await calls[2]] == [2, 6]
     assert double.calls == [[1], [3]]
 
 

@@ -3,7 +3,6 @@ from typing import Any
 
 import httpx
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
