@@ -17,13 +17,15 @@ console = Console()
 
 def run_export_text(source: str | None, name: str | None, config: Path | None, if_missing: bool) -> None:
     """Export a text encoder and store its bundle."""
-    from export.text import export_text, read_config
+    from export.config import read_config
 
     with _told_plainly():
         settings = read_config(config, source=source, name=name)
         if if_missing and any(bundle.manifest.name == settings.name for bundle in bundles()):
             console.print(f"{find(settings.name).tag} is stored already")
             return
+        from export.text import export_text
+
         bundle = export_text(settings)
         console.print(f"stored [bold]{bundle.tag}[/bold]")
 

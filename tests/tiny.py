@@ -41,15 +41,17 @@ CORPUS = [
 GRAPH_FILE = "graphs/encoder.fp32.onnx"
 
 
-def build_tiny_bundle(root: Path, name: str, prompts: dict[str, str] | None = None, work: int = 0) -> Bundle:
+def build_tiny_bundle(
+    root: Path, name: str, prompts: dict[str, str] | None = None, work: int = 0, dimensions: int = DIMENSIONS
+) -> Bundle:
     """Build and seal a bundle in `root`; `work` is how often its graph multiplies by a large matrix to no effect."""
     (root / "graphs").mkdir(parents=True)
     tokenizer = _tokenizer()
     tokenizer.save(str(root / TOKENIZER_FILE))
-    onnx.save(_graph(tokenizer.get_vocab_size(), work), str(root / GRAPH_FILE))
+    onnx.save(_graph(tokenizer.get_vocab_size(), work, dimensions), str(root / GRAPH_FILE))
     texts = ["hello world", "", *CORPUS]
     Golden(texts, embed_directly(root, texts)).write(root)
-    return seal(root, _manifest(name, prompts or {}))
+    return seal(root, _manifest(name, prompts or {}, dimensions))
 
 
 def embed_directly(root: Path, texts: list[str]) -> NDArray[np.float32]:
@@ -75,8 +77,8 @@ def _tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def _graph(vocabulary: int, work: int) -> onnx.ModelProto:
-    table = np.random.default_rng(0).normal(size=(vocabulary, DIMENSIONS)).astype(np.float32)
+def _graph(vocabulary: int, work: int, dimensions: int) -> onnx.ModelProto:
+    table = np.random.default_rng(0).normal(size=(vocabulary, dimensions)).astype(np.float32)
     axes = numpy_helper.from_array(np.array([1], dtype=np.int64), "axes")
     last = numpy_helper.from_array(np.array([-1], dtype=np.int64), "last")
     nodes = [
@@ -91,17 +93,17 @@ def _graph(vocabulary: int, work: int) -> onnx.ModelProto:
     ]
     ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "tokens"])
     mask = helper.make_tensor_value_info("attention_mask", TensorProto.INT64, ["batch", "tokens"])
-    out = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", DIMENSIONS])
+    out = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", dimensions])
     weights = [numpy_helper.from_array(table, "table"), axes, last]
     if work:
-        wide = np.random.default_rng(1).normal(size=(DIMENSIONS, WIDE)).astype(np.float32)
+        wide = np.random.default_rng(1).normal(size=(dimensions, WIDE)).astype(np.float32)
         weights += [numpy_helper.from_array(wide, "wide"), numpy_helper.from_array(np.zeros_like(wide.T), "narrow")]
     graph = helper.make_graph(nodes, "tiny", [ids, mask], [out], weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
 def _work(step: int) -> list[onnx.NodeProto]:
-    """Return nodes that cost 2 x DIMENSIONS x WIDE multiplications a token and add zero."""
+    """Return nodes that cost 2 x dimensions x WIDE multiplications a token and add zero."""
     return [
         helper.make_node("MatMul", [f"tokens_{step}", "wide"], [f"wide_{step}"]),
         helper.make_node("MatMul", [f"wide_{step}", "narrow"], [f"zero_{step}"]),
@@ -109,7 +111,7 @@ def _work(step: int) -> list[onnx.NodeProto]:
     ]
 
 
-def _manifest(name: str, prompts: dict[str, str]) -> Manifest:
+def _manifest(name: str, prompts: dict[str, str], dimensions: int) -> Manifest:
     metric = TaskMetric(name="spearman", value=1.0, protocol="none: random weights")
     parity = Parity(reference="itself", rows=len(CORPUS), max_abs=0.0, min_cosine=1.0, mean_cosine=1.0)
     graph = GraphRecord(
@@ -131,7 +133,7 @@ def _manifest(name: str, prompts: dict[str, str]) -> Manifest:
         similarity="cosine",
         pooling="mean",
         normalized=True,
-        dimensions=DIMENSIONS,
+        dimensions=dimensions,
         max_tokens=MAX_TOKENS,
         prompts=prompts,
         graphs=[graph],

@@ -1,0 +1,1 @@
+"""Export: PyTorch module -> ONNX -> fused -> 8-bit and fp16, each gated, into one bundle."""

@@ -1,0 +1,106 @@
+"""Gates: what an ONNX file has to show before it goes into a bundle."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bundle.golden import cosine_rows
+from bundle.manifest import Parity, TaskMetric, Tolerances
+from export.runner import Run, Vectors, embed, run_graph
+from export.similarity import SimilarityTask
+from features.text import TextTokenizer
+
+ALONE_TEXTS = 48
+"""Texts that are run alone and in mixed batches to measure batch invariance."""
+
+REFERENCE = "pytorch fp32"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a gate measured and what it objects to."""
+
+    parity: Parity
+    batch_invariance: float
+    metric: TaskMetric
+    metric_drop: float
+    failures: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the file may be used."""
+        return not self.failures
+
+
+class Gate:
+    """Compares graphs with the PyTorch module: numbers, dependence on the batch, and quality on a task.
+
+    `limits` says how much of the metric may be lost and how far a vector may depend on its batch; how close the numbers
+    have to be differs by precision and is given to `check`.
+    """
+
+    def __init__(
+        self, reference: Run, tokenizer: TextTokenizer, probes: Sequence[str], task: SimilarityTask, limits: Tolerances
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._probes = list(probes)
+        self._task = task
+        self._limits = limits
+        self.reference: Vectors = embed(reference, tokenizer, self._probes)
+        """The module's vectors of the probes, float32 [probes, dimensions]."""
+        self.task_vectors: Vectors = embed(reference, tokenizer, task.texts)
+        """The module's vectors of the task's texts, float32 [texts, dimensions]."""
+        self.baseline: TaskMetric = task.score(self.task_vectors)
+        """The module's score on the task."""
+
+    def check(self, path: Path, min_cosine: float, probes: int | None = None, with_task: bool = True) -> Verdict:
+        """Measure the graph in `path`.
+
+        `probes` limits the texts to the first few and `with_task` leaves the task out, for graphs that this machine
+        runs too slowly; the task's metric is then the reference's, with a protocol that says so.
+        """
+        run = run_graph(path)
+        texts = self._probes[:probes]
+        parity = _parity(embed(run, self._tokenizer, texts), self.reference[: len(texts)])
+        invariance = _invariance(run, self._tokenizer, texts[: min(ALONE_TEXTS, len(texts))])
+        metric = self._score(run) if with_task else _not_measured(self.baseline)
+        drop = (self.baseline.value - metric.value) / abs(self.baseline.value)
+        failures = self._failures(parity.min_cosine, min_cosine, invariance, drop)
+        return Verdict(parity, invariance, metric, drop, tuple(failures))
+
+    def _failures(self, cosine: float, min_cosine: float, invariance: float, drop: float) -> Iterator[str]:
+        # `not a >= b` rather than `a < b`: a graph that gives NaN has to fail.
+        if not cosine >= min_cosine:
+            yield f"smallest cosine to PyTorch is {cosine:.5f}, at least {min_cosine} is required"
+        if not invariance >= (floor := self._limits.batch_invariance_min_cosine):
+            yield f"cosine of a text alone to itself in a batch is {invariance:.5f}, at least {floor} is required"
+        if not drop <= (most := self._limits.metric_drop):
+            yield f"{drop:.2%} of the task metric is lost, at most {most:.2%} is allowed"
+
+    def _score(self, run: Run) -> TaskMetric:
+        return self._task.score(embed(run, self._tokenizer, self._task.texts))
+
+
+def _parity(vectors: Vectors, reference: Vectors) -> Parity:
+    cosines = cosine_rows(vectors, reference)  # [rows]
+    return Parity(
+        reference=REFERENCE,
+        rows=len(reference),
+        max_abs=float(np.abs(vectors - reference).max()),
+        min_cosine=float(cosines.min()),
+        mean_cosine=float(cosines.mean()),
+    )
+
+
+def _invariance(run: Run, tokenizer: TextTokenizer, texts: Sequence[str]) -> float:
+    """Return the smallest cosine of a text alone against itself in two unlike mixed batches."""
+    alone = embed(run, tokenizer, texts, rows=1)
+    together = embed(run, tokenizer, texts, rows=24, by_length=False)
+    others = embed(run, tokenizer, texts[::-1], rows=7, by_length=False)[::-1]
+    return float(min(cosine_rows(alone, together).min(), cosine_rows(alone, others).min()))
+
+
+def _not_measured(baseline: TaskMetric) -> TaskMetric:
+    return baseline.model_copy(update={"protocol": f"not measured for this precision; PyTorch: {baseline.protocol}"})

@@ -1,0 +1,120 @@
+"""The arms of the benchmark: who is measured, how each is started, and how each is tuned.
+
+All serve the same graph file with the same tokeniser. BentoML's arms get the best of several settings, found on this
+machine right before the rounds; Jubako runs with its defaults.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle.bundle import TOKENIZER_FILE, Bundle
+from bundle.golden import cosine_rows
+from bundle.manifest import Provider
+from loadtests import native_service
+from loadtests.plan import Request
+from loadtests.servers import Server, bentoml_serve, free_port
+
+MIN_COSINE = 0.9999
+"""Every arm has to give the graph's own vectors; an arm that computes something else is no comparison."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One setting of an arm."""
+
+    title: str
+    env: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One kind of server."""
+
+    name: str
+    title: str
+    service: str
+    """`module:Class` for `bentoml serve`."""
+    prefix: str
+    """Of its batch counters at /metrics."""
+    variants: tuple[Variant, ...]
+    """Settings to try; the best is measured."""
+    bundle: Bundle
+    """What it serves."""
+    adapts: bool = False
+    """Whether it needs some seconds of a new load until it has learnt how to batch it."""
+
+    def server(self, variant: Variant, folder: Path) -> Server:
+        """Return the arm's server, not started yet, with its log and its BentoML home in `folder`."""
+        port = free_port()
+        env = {**variant.env, "BENTOML_HOME": str(own_home(folder / f"{self.name}-{port}", self.bundle))}
+        return Server(bentoml_serve(self.service, port), port, env, log=folder / f"{self.name}.log")
+
+
+def own_home(folder: Path, bundle: Bundle) -> Path:
+    """Make `folder` a BentoML home with the model store that holds the bundle.
+
+    BentoML keeps the metrics of a server in its home and empties them whenever another one starts there: servers that
+    run side by side need a home each.
+    """
+    folder.mkdir()
+    (folder / "models").symlink_to(bundle.root.resolve().parent.parent)  # models/<name>/<version>
+    return folder
+
+
+def make_arms(bundle: Bundle) -> tuple[Arm, Arm, Arm]:
+    """Return Jubako, BentoML's batching and BentoML one by one, all on the graph that serving picks for a CPU."""
+    graph, _ = bundle.pick([Provider.CPU])
+    cores = len(os.sched_getaffinity(0))
+    common = {
+        native_service.GRAPH: str(bundle.path_of(graph)),
+        native_service.TOKENIZER: str(bundle.root / TOKENIZER_FILE),
+        native_service.MAX_TOKENS: str(bundle.manifest.max_tokens),
+    }
+
+    def native(workers: int, threads: int, batch_size: int | None = None) -> Variant:
+        title = f"{workers} workers x {threads} threads" + (f", max_batch_size {batch_size}" if batch_size else "")
+        own = {native_service.WORKERS: str(workers), native_service.THREADS: str(threads)}
+        size = {native_service.BATCH_SIZE: str(batch_size)} if batch_size else {}
+        return Variant(title, {**common, **own, **size})
+
+    batched = (native(1, cores, 100), native(1, cores, 16), native(cores, 1, 100), native(cores, 1, 16))
+    plain = (native(1, cores), native(cores, 1))
+    defaults = (Variant("defaults", {"JUBAKO_MODELS": json.dumps([bundle.tag])}),)
+    services, prefix = "loadtests.native_service", native_service.PREFIX
+    return (
+        Arm("jubako", "Jubako", "service:Jubako", "jubako", defaults, bundle),
+        Arm("batched", "BentoML batchable=True", f"{services}:Batched", prefix, batched, bundle, adapts=True),
+        Arm("plain", "BentoML one by one", f"{services}:Plain", prefix, plain, bundle),
+    )
+
+
+def untuned(arm: Arm) -> Arm:
+    """Return the arm with its last variant only, for a run that has no time to try all."""
+    return replace(arm, variants=arm.variants[-1:])
+
+
+def check_answers(server: Server, requests: Sequence[Request], vectors: NDArray[np.float32]) -> None:
+    """Compare a server's answers to single-text requests with the graph's own vectors [requests, dimensions].
+
+    Raises:
+        ValueError: a vector is not the graph's.
+    """
+    answers = [json.loads(server.post("/embed", request.body)) for request in requests[: len(vectors)]]
+    found = np.array([_first_vector(answer) for answer in answers], dtype=np.float32)
+    worst = float(cosine_rows(found, vectors).min())
+    if not worst >= MIN_COSINE:
+        raise ValueError(f"the server on port {server.port} answers other vectors than the graph: cosine {worst:.5f}")
+
+
+def _first_vector(answer: object) -> list[float]:
+    """Return the vector of an answer in Jubako's form or BentoML's bare array."""
+    if isinstance(answer, dict):
+        return list(answer["data"][0]["embedding"])
+    assert isinstance(answer, list)
+    return list(answer[0])

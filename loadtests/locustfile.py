@@ -1,0 +1,143 @@
+"""Locust users for every endpoint and request shape, for soak tests and for looking on while a server is loaded.
+
+    locust -f loadtests/locustfile.py --headless --host http://127.0.0.1:3000
+    locust -f loadtests/locustfile.py --headless --host http://127.0.0.1:3000 -u 64 -t 10m Batches OpenAI
+
+Without flags of its own a run is bounded: 16 users, 8 new ones a second, 60 seconds. For figures to compare use
+`python -m loadtests.bench`: Locust's users cost so much CPU that on few cores they are part of what is measured.
+
+Anything but 200 is a failure, with one exception: 429 with Retry-After is the server doing what it promises. Such
+answers are counted under their own name (`/embed, told to wait`), and the user waits as long as told. 429 without
+Retry-After is a failure.
+"""
+
+import json
+import random
+from functools import cache
+from typing import Any
+
+import gevent
+from locust import FastHttpUser, between, events, task
+from locust.argument_parser import LocustArgumentParser
+
+from loadtests.workload import make_workload
+
+TEXTS = 2048
+SEED = 7
+BATCH = 16
+MAX_PAUSE_S = 30.0
+"""Longest wait that a user takes from a Retry-After."""
+
+WAIT = between(0.0, 0.05)
+"""Seconds between two requests of a user."""
+
+BOUNDS = {"users": 16, "spawn_rate": 8.0, "run_time": "60s"}
+"""Defaults that make a run end by itself; `-u`, `-r` and `-t` override them."""
+
+
+@events.init_command_line_parser.add_listener
+def bound_by_default(parser: LocustArgumentParser, **_: Any) -> None:
+    """Give Locust's own options bounded defaults."""
+    parser.set_defaults(**BOUNDS, num_users=BOUNDS["users"])
+
+
+@cache
+def texts() -> list[str]:
+    """Return the workload's texts, of real lengths; made once, when the first user asks."""
+    return make_workload(TEXTS, SEED).texts
+
+
+def draw(count: int) -> list[str]:
+    """Return that many texts of the workload."""
+    return random.choices(texts(), k=count)
+
+
+def pause_s(retry_after: str | None) -> float | None:
+    """Return the seconds a Retry-After asks for, at most `MAX_PAUSE_S`; None when it is missing or not a number."""
+    try:
+        asked = float(retry_after or "")
+    except ValueError:
+        return None
+    return min(asked, MAX_PAUSE_S) if asked >= 0 else None
+
+
+class JubakoUser(FastHttpUser):
+    """What all users share: one way to ask and to judge the answer."""
+
+    abstract = True
+    wait_time = WAIT
+
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None, name: str | None = None) -> None:
+        """Send a request; count 429 with Retry-After apart and honour it."""
+        data = None if body is None else json.dumps(body)
+        headers = {"content-type": "application/json"}
+        named = name or path
+        with self.client.request(method, path, data=data, headers=headers, name=named, catch_response=True) as answer:
+            pause = pause_s(answer.headers.get("retry-after")) if answer.status_code == 429 else None
+            if pause is not None:
+                answer.request_meta["name"] = f"{named}, told to wait"
+                answer.success()
+            elif answer.status_code != 200:
+                answer.failure(f"status {answer.status_code}: {(answer.text or '')[:200]}")
+        if pause is not None:
+            gevent.sleep(pause)
+
+
+class Singles(JubakoUser):
+    """One text a request, as search boxes send."""
+
+    weight = 6
+
+    @task
+    def embed(self) -> None:
+        """Embed one text."""
+        self.ask("POST", "/embed", {"inputs": draw(1)})
+
+
+class Batches(JubakoUser):
+    """Sixteen texts a request, as indexing jobs send."""
+
+    weight = 2
+
+    @task
+    def embed(self) -> None:
+        """Embed sixteen texts."""
+        self.ask("POST", "/embed", {"inputs": draw(BATCH)}, name=f"/embed x{BATCH}")
+
+
+class OpenAI(JubakoUser):
+    """Applications on OpenAI's client, which asks for base64."""
+
+    weight = 2
+
+    @task
+    def embeddings(self) -> None:
+        """Embed one text in OpenAI's shape."""
+        body = {"model": "text", "input": draw(1), "encoding_format": "base64"}
+        self.ask("POST", "/v1/embeddings", body)
+
+
+class Mixed(JubakoUser):
+    """Embeds, and reads what operators and probes read."""
+
+    weight = 1
+
+    @task(8)
+    def embed(self) -> None:
+        """Embed a few texts."""
+        self.ask("POST", "/embed", {"inputs": draw(random.randint(1, 4))}, name="/embed x1-4")
+
+    @task(2)
+    def models(self) -> None:
+        """List the models."""
+        self.ask("GET", "/models")
+
+    @task(1)
+    def ready(self) -> None:
+        """Ask whether the server is ready."""
+        self.ask("GET", "/readyz")
+
+    @task(1)
+    def alive(self) -> None:
+        """Ask whether the server is alive."""
+        self.ask("GET", "/livez")

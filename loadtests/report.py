@@ -1,0 +1,189 @@
+"""The benchmark's report: Markdown for people, JSON and CSV for machines, a PNG for both."""
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from loadtests.bound import describe
+from loadtests.results import Results, Row, spread
+from loadtests.scenarios import SCENARIOS, Scenario
+from loadtests.summary import SLO_MS, Spread
+from loadtests.targets import Verdict, judge
+
+QUIET_CORES = 0.25
+"""Cores that other processes may take during a measurement before its figures are called into question."""
+
+COLUMNS = (
+    "arm",
+    "texts/s",
+    "share of bound",
+    "p50 ms",
+    "p95 ms",
+    "p99 ms",
+    "padding ratio",
+    "mean batch",
+    "server cores",
+    "client cores",
+    "failed",
+)
+
+
+def write_report(results: Results, folder: Path, name: str) -> list[Path]:
+    """Write `name`.md, .json, .csv and .png into `folder` and return their paths."""
+    from loadtests.plot import draw  # matplotlib takes a second to import
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.{ending}" for ending in ("md", "json", "csv", "png")]
+    paths[0].write_text(markdown(results, paths[3].name))
+    paths[1].write_text(json.dumps(_plain(results), indent=1) + "\n")
+    with paths[2].open("w", newline="") as file:
+        csv.writer(file).writerows(csv_rows(results))
+    draw(results, paths[3])
+    return paths
+
+
+def markdown(results: Results, picture: str) -> str:
+    """Return the whole report."""
+    lines = ["# Benchmark", "", *_pairs(results.machine), *_pairs(results.versions), *_pairs(results.protocol), ""]
+    lines += [*summary_lines(results), "", f"![throughput and latency]({picture})", ""]
+    lines += ["## Lengths of the texts", "", *table(("words", "texts"), results.histogram), ""]
+    lines += ["## Settings that were tried", "", *_tuning(results), ""]
+    return "\n".join(lines)
+
+
+def summary_lines(results: Results) -> list[str]:
+    """Return the tables and the verdicts: what is worth reading on a terminal."""
+    lines: list[str] = []
+    for scenario in SCENARIOS:
+        rows = [_arm_cells(results, arm, scenario) for arm in results.arms()]
+        lines += [f"## {scenario.title}", "", *table(COLUMNS, [*_bound_cells(results, scenario), *rows])]
+        lines += [*_notes(results, scenario), ""]
+    lines += ["## Targets", "", *table(("target", "found", "limit", ""), map(_verdict_cells, judge(results)))]
+    return [*lines, "", *_disturbance(results)]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Return the lines of a Markdown table with aligned columns."""
+    cells = [list(head), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[at]) for row in cells) for at in range(len(head))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in cells
+    ]
+    return [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
+
+
+def csv_rows(results: Results) -> list[list[object]]:
+    """Return one row for each measurement, with its head."""
+    window = ("requests", "failures", "texts_per_s", "tokens_per_s", "p50_ms", "p95_ms", "p99_ms", "lag_p99_ms")
+    around = ("mean_batch", "padding_ratio", "server_cores", "other_cores", "rss_mib")
+    head = ["arm", "scenario", "round", "rate_per_s", "graph_p50_ms", *window, "share_in_slo", "client_cores", *around]
+    return [
+        list(head),
+        *(
+            [
+                *(getattr(row, key) for key in head[:5]),
+                *(getattr(row.measurement.window, key) for key in (*window, "share_in_slo", "client_cores")),
+                *(getattr(row.measurement, key) for key in around),
+            ]
+            for row in results.rows
+        ),
+    ]
+
+
+def _arm_cells(results: Results, arm: str, scenario: Scenario) -> list[str]:
+    rows = results.of(arm, scenario.name)
+    share = results.share_of_bound(arm, scenario)
+    windows = [row.measurement.window for row in rows]
+    return [
+        results.titles[arm],
+        spread(window.texts_per_s for window in windows).show(0),
+        share.show() if share else "",
+        *(spread(getattr(window, key) for window in windows).show(1) for key in ("p50_ms", "p95_ms", "p99_ms")),
+        spread(row.measurement.padding_ratio for row in rows).show(),
+        spread(row.measurement.mean_batch for row in rows).show(1),
+        spread(row.measurement.server_cores for row in rows).show(),
+        spread(window.client_cores for window in windows).show(),
+        str(sum(window.failures for window in windows)),
+    ]
+
+
+def _bound_cells(results: Results, scenario: Scenario) -> list[list[str]]:
+    found = [row.found for row in results.bound if row.scenario == scenario.name]
+    if not found:
+        return []
+    return [
+        ["engine-only bound", spread(one.texts_per_s for one in found).show(0), "1.00", "", "", "",
+         f"{found[0].padding_ratio:.2f}", f"{found[0].mean_batch:.1f}", "", "", ""],
+    ]  # fmt: skip
+
+
+def _notes(results: Results, scenario: Scenario) -> list[str]:
+    notes = [note for arm in results.arms() for note in _arm_notes(results, arm, results.of(arm, scenario.name))]
+    return ["", *(f"- {note}" for note in notes)] if notes else []
+
+
+def _disturbance(results: Results) -> list[str]:
+    """Say how much the machine did besides, and warn where it was too much to trust the figures."""
+    other = spread(
+        [*(row.measurement.other_cores for row in results.rows), *(row.other_cores for row in results.bound)]
+    )
+    warning = " **The machine was not quiet: do not trust these figures.**" if other.high > QUIET_CORES else ""
+    return [f"Other processes took {other.show()} cores during the measurements.{warning}", ""]
+
+
+def _arm_notes(results: Results, arm: str, rows: Sequence[Row]) -> list[str]:
+    title = results.titles[arm]
+    graph = [row.graph_p50_ms for row in rows if row.graph_p50_ms is not None]
+    rates = [row.rate_per_s for row in rows if row.rate_per_s is not None]
+    notes: list[str] = []
+    if graph:
+        notes.append(f"{title}: the graph's own p50 for the same texts is {Spread.of(graph).show()} ms")
+    if rates:
+        in_slo = spread(100 * row.measurement.window.share_in_slo for row in rows)
+        lag = spread(row.measurement.window.lag_p99_ms for row in rows)
+        notes.append(
+            f"{title}: {Spread.of(rates).show(0)} requests/s arrive, {in_slo.show(1)} % are answered within "
+            f"{SLO_MS:.0f} ms; the load process was late by at most {lag.show(1)} ms for 99 %"
+        )
+    return notes
+
+
+def _verdict_cells(verdict: Verdict) -> list[str]:
+    sign = ">=" if verdict.at_least else "<="
+    return [verdict.target, verdict.found.show(), f"{sign} {verdict.limit:g}", "pass" if verdict.passed else "MISS"]
+
+
+def _tuning(results: Results) -> list[str]:
+    bound = [
+        (describe(setting), f"{found.texts_per_s:.0f}", f"{found.padding_ratio:.2f}", f"{found.mean_batch:.1f}")
+        for setting, found in results.bound_tuning
+    ]
+    lines = table(("engine-only bound", "texts/s", "padding ratio", "mean batch"), bound)
+    lines += ["", f"The graph's own latency is measured with {describe(results.latency_setting)}."]
+    for arm, tried in results.arm_tuning.items():
+        rows = [(title, f"{texts_per_s:.0f}") for title, texts_per_s in tried]
+        lines += ["", *table((results.titles[arm], "texts/s at 64 connections"), rows)]
+    return lines
+
+
+def _pairs(values: dict[str, str]) -> list[str]:
+    return [f"- {key}: {value}" for key, value in values.items()]
+
+
+def _plain(results: Results) -> object:
+    """Return the results as JSON values: numbers that are not finite become null."""
+    verdicts = [{**asdict(verdict), "passed": verdict.passed} for verdict in judge(results)]
+    return _finite({**asdict(results), "targets": verdicts})
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value
