@@ -60,12 +60,18 @@ class Bundle:
         """Return the path of a graph's ONNX file."""
         return self.root / graph.file
 
-    def pick(self, available: Collection[str], precision: Precision | None = None) -> tuple[GraphRecord, Provider]:
+    def pick(
+        self,
+        available: Collection[str],
+        precision: Precision | None = None,
+        besides: Collection[Precision] = (),
+    ) -> tuple[GraphRecord, Provider]:
         """Choose the graph to serve and the provider to run it on.
 
         CUDA gets fp16. The CPU gets 8-bit where its loss of the task metric and its batch invariance are within
         the bundle's tolerances, else fused fp32, else fp32. `precision` overrides the order, not the allowed
-        providers: an fp16 graph on the CPU provider runs ten times slower and is never chosen.
+        providers: an fp16 graph on the CPU provider runs ten times slower and is never chosen. `besides` are precisions
+        that failed on this machine and are passed over.
 
         Raises:
             BundleError: no graph of the bundle may run on the available providers.
@@ -74,7 +80,7 @@ class Bundle:
             if provider not in available:
                 continue
             for wanted in order if precision is None else (precision,):
-                for graph in self.manifest.graphs:
+                for graph in self.manifest.graphs if wanted not in besides else ():
                     if graph.precision is wanted and provider in graph.providers and self._admits(graph):
                         return graph, provider
         have = ", ".join(f"{graph.precision} on {'/'.join(graph.providers)}" for graph in self.manifest.graphs)

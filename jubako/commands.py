@@ -70,16 +70,13 @@ def print_model(tag: str) -> None:
 
 def verify(tag: str) -> None:
     """Hash every file and run the golden vectors on the graph that would be served here."""
-    from serving.engine import TextEngine
-    from serving.loading import open_tokenizer, self_test
+    from serving.loading import sound_engine
     from serving.settings import Engine
 
     with _told_plainly():
         bundle = _open(tag)
         bundle.verify()
-        tokenizer = open_tokenizer(bundle)
-        engine = TextEngine(bundle, tokenizer.pad_id, Engine())
-        self_test(bundle, tokenizer, engine)
+        engine = sound_engine(bundle, Engine())
         files = len(bundle.manifest.files)
         console.print(f"{bundle.tag}: {files} files unaltered, golden vectors hold on {engine.graph.file}")
 

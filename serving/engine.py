@@ -8,7 +8,7 @@ serves a micro-batch that has the device to itself, where only latency counts.
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 import onnxruntime as ort
 
 from bundle.bundle import Bundle
-from bundle.manifest import Provider
+from bundle.manifest import Precision, Provider
 from features.text import TokenBatch, pad
 from serving.scheduler import Computed, Vectors
 from serving.settings import Engine as EngineSettings
@@ -42,15 +42,17 @@ class Layout:
 class TextEngine:
     """A text graph on one device: token ids in, vectors out. Safe to call from `lanes` threads at once."""
 
-    def __init__(self, bundle: Bundle, pad_id: int, settings: EngineSettings) -> None:
+    def __init__(
+        self, bundle: Bundle, pad_id: int, settings: EngineSettings, besides: Collection[Precision] = ()
+    ) -> None:
         self._pad_id = pad_id
-        self.graph, self.provider = bundle.pick(offered_providers(settings), settings.precision)
+        self.graph, self.provider = bundle.pick(offered_providers(settings), settings.precision, besides)
         layout = lay_out(self.provider, settings)
         path = bundle.path_of(self.graph)
         self._session = open_session(path, self.provider, layout.threads, settings)
         if str(self.provider) not in self._session.get_providers():
             logger.warning("%s could not be started; serving %s on the CPU", self.provider, bundle.tag)
-            self.graph, self.provider = bundle.pick([Provider.CPU])
+            self.graph, self.provider = bundle.pick([Provider.CPU], besides=besides)
             layout, path = lay_out(self.provider, settings), bundle.path_of(self.graph)
             self._session = open_session(path, self.provider, layout.threads, settings)
         self._span = (

@@ -7,7 +7,8 @@ from time import monotonic, perf_counter
 import numpy as np
 
 from bundle.bundle import TOKENIZER_FILE, Bundle
-from bundle.manifest import Provider
+from bundle.errors import BundleError
+from bundle.manifest import Precision, Provider
 from bundle.store import find
 from features.text import TextTokenizer
 from serving.admission import Admission
@@ -15,6 +16,7 @@ from serving.batching import Budget
 from serving.engine import TextEngine
 from serving.metrics import QueueMetrics, SchedulerMetrics
 from serving.scheduler import Scheduler
+from serving.settings import Engine as EngineSettings
 from serving.settings import Settings
 from serving.split.remote import RemoteBackend, Runner
 from serving.text_model import Placement, TextModel
@@ -70,11 +72,31 @@ def load_engine(tag: str, settings: Settings) -> tuple[Bundle, TextEngine]:
     begin = perf_counter()
     bundle = find(tag)
     bundle.verify()
-    tokenizer = open_tokenizer(bundle)
-    engine = TextEngine(bundle, tokenizer.pad_id, settings.engine)
-    self_test(bundle, tokenizer, engine)
+    engine = sound_engine(bundle, settings.engine)
     logger.info("%s ready in %.1f s: %s on %s", bundle.tag, perf_counter() - begin, engine.graph.file, engine.device)
     return bundle, engine
+
+
+def sound_engine(bundle: Bundle, settings: EngineSettings) -> TextEngine:
+    """Return an engine that passes the bundle's self-test on this machine.
+
+    An 8-bit graph that does not (a processor without the instructions it was gated with may saturate its sums) is
+    passed over with a warning; any other graph that fails makes the bundle unusable.
+
+    Raises:
+        BundleError: as `load_scheduler`.
+    """
+    tokenizer = open_tokenizer(bundle)
+    engine = TextEngine(bundle, tokenizer.pad_id, settings)
+    try:
+        self_test(bundle, tokenizer, engine)
+    except BundleError as error:
+        if engine.graph.precision is not Precision.INT8 or settings.precision is Precision.INT8:
+            raise
+        logger.warning("%s: the 8-bit graph fails on this processor (%s); serving floats", bundle.tag, error)
+        engine = TextEngine(bundle, tokenizer.pad_id, settings, besides=[Precision.INT8])
+        self_test(bundle, tokenizer, engine)
+    return engine
 
 
 def open_tokenizer(bundle: Bundle) -> TextTokenizer:
