@@ -178,7 +178,7 @@ def say(line: str) -> None:
 def _protocol(bundle: Bundle, workload: Workload, tokens: list[int], options: Options) -> dict[str, str]:
     graph, provider = bundle.pick([Provider.CPU])
     mean = sum(tokens) / len(tokens)
-    return {
+    protocol = {
         "bundle": f"{bundle.tag}, {graph.file} ({graph.precision}) on {provider}",
         "texts": f"{len(tokens)}, {workload.source}; {mean:.1f} tokens on average",
         "rounds": f"{options.rounds}, {options.window_s:g} s a scenario and arm after {options.warmup_s:g} s warm-up "
@@ -186,6 +186,9 @@ def _protocol(bundle: Bundle, workload: Workload, tokens: list[int], options: Op
         "load": "a process of its own on the same cores, loopback, keep-alive; open loop: latency from the due time",
         "ratios": "tokens/s within a round; median over the rounds (smallest-largest)",
     }
+    if not options.settle_s:
+        protocol["quick run"] = "BentoML's batching had no time to adapt and looks slower than it is: do not publish"
+    return protocol
 
 
 def _figures(row: Row) -> str:
