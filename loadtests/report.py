@@ -27,6 +27,7 @@ COLUMNS = (
     "mean batch",
     "server cores",
     "client cores",
+    "other cores",
     "failed",
 )
 
@@ -106,18 +107,19 @@ def _arm_cells(results: Results, arm: str, scenario: Scenario) -> list[str]:
         spread(row.measurement.mean_batch for row in rows).show(1),
         spread(row.measurement.server_cores for row in rows).show(),
         spread(window.client_cores for window in windows).show(),
+        spread(row.measurement.other_cores for row in rows).show(),
         str(sum(window.failures for window in windows)),
     ]
 
 
 def _bound_cells(results: Results, scenario: Scenario) -> list[list[str]]:
-    found = [row.found for row in results.bound if row.scenario == scenario.name]
-    if not found:
+    rows = [row for row in results.bound if row.scenario == scenario.name]
+    if not rows:
         return []
-    return [
-        ["engine-only bound", spread(one.texts_per_s for one in found).show(0), "1.00", "", "", "",
-         f"{found[0].padding_ratio:.2f}", f"{found[0].mean_batch:.1f}", "", "", ""],
-    ]  # fmt: skip
+    texts_per_s = spread(row.found.texts_per_s for row in rows).show(0)
+    shape = [f"{rows[0].found.padding_ratio:.2f}", f"{rows[0].found.mean_batch:.1f}"]
+    others = spread(row.other_cores for row in rows).show()
+    return [["engine-only bound", texts_per_s, "1.00", "", "", "", *shape, "", "", others, ""]]
 
 
 def _notes(results: Results, scenario: Scenario) -> list[str]:

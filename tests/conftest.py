@@ -30,6 +30,15 @@ def stored_tiny(tiny: Bundle) -> Bundle:
 
 
 @pytest.fixture(scope="session")
+def minilm(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The default encoder, exported as `jubako export text` does; takes minutes."""
+    from export.config import read_config
+    from export.text import build_bundle
+
+    return build_bundle(read_config(name="minilm"), tmp_path_factory.mktemp("minilm"))
+
+
+@pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of this checkout."""
     return Path(__file__).parent.parent

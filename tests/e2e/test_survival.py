@@ -93,7 +93,7 @@ def test_a_fifty_megabyte_body_is_refused_and_the_server_lives(crowded_server: S
 def test_a_stopping_server_answers_what_it_has_accepted(slow_model: str, repository: Path, tmp_path: Path) -> None:
     async def stop_meanwhile(server: Server) -> httpx.Response:
         async with httpx.AsyncClient(timeout=60) as client:
-            call = asyncio.create_task(client.post(f"{server.url}/embed", json={"inputs": [TEXT] * 100}))
+            call = asyncio.create_task(client.post(f"{server.url}/embed", json={"inputs": [TEXT] * 500}))
             await asyncio.sleep(0.3)
             assert not call.done()
             server.process.send_signal(signal.SIGTERM)
@@ -102,7 +102,7 @@ def test_a_stopping_server_answers_what_it_has_accepted(slow_model: str, reposit
     with running(repository, tmp_path / "log", JUBAKO_MODELS=f'["{slow_model}"]') as server:
         response = asyncio.run(stop_meanwhile(server))
         assert response.status_code == 200
-        assert len(response.json()["data"]) == 100
+        assert len(response.json()["data"]) == 500
         assert server.process.wait(30) == 0
 
 

@@ -8,19 +8,12 @@ import pytest
 from bundle.bundle import TOKENIZER_FILE, Bundle
 from bundle.golden import cosine_rows
 from bundle.manifest import Precision
-from export.config import read_config
 from export.probes import probe_texts
 from export.runner import embed, run_graph
 from export.source import DEFAULT_SOURCE, resolve
-from export.text import build_bundle
 from features.text import TextTokenizer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def minilm(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return build_bundle(read_config(), tmp_path_factory.mktemp("minilm"))
 
 
 def test_every_precision_passes_its_gate(minilm: Bundle) -> None:

@@ -123,6 +123,15 @@ def test_report_warns_of_a_machine_that_was_not_quiet() -> None:
     assert "not quiet" in markdown(found, "p.png")
 
 
+def test_rows_tell_which_measurement_was_disturbed() -> None:
+    found = results()
+    disturbed = found.rows[1]
+    found.rows[1] = replace(disturbed, measurement=replace(disturbed.measurement, other_cores=0.73))
+    lines = [line for line in markdown(found, "p.png").splitlines() if "0.73" in line and line.startswith("|")]
+    assert len(lines) == 1
+    assert found.titles[disturbed.arm] in lines[0]
+
+
 def test_report_is_written_in_four_forms(tmp_path: Path) -> None:
     paths = write_report(results(padding=float("nan")), tmp_path / "new", "bench")
     by_ending = {path.suffix: path for path in paths}
