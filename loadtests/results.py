@@ -75,7 +75,8 @@ class Results:
         Tokens are compared, not texts, so that a window with longer texts does not look slower.
         """
         bound = self.bound_tokens_per_s(scenario.name)
-        return round_ratios(self.tokens_per_s(arm, scenario.name), bound) if bound else None
+        ours = self.tokens_per_s(arm, scenario.name)
+        return round_ratios(ours, bound[: len(ours)]) if bound else None
 
 
 def spread(values: Iterable[float]) -> Spread:

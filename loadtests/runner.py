@@ -36,8 +36,11 @@ class Options:
     """How thorough a run is. Times are in seconds."""
 
     rounds: int = 3
+    pairs: int = 6
+    """Further turns of bound and Jubako alone, one right after the other: the nearer they are in time, the likelier the
+    machine was equally fast for both."""
     texts: int = 1024
-    window_s: float = 6.0
+    window_s: float = 5.0
     warmup_s: float = 1.5
     settle_s: float = 5.5
     """Further warm-up of arms that adapt: BentoML's dispatcher learns anew every 5 s."""
@@ -51,7 +54,7 @@ class Options:
 
 
 QUICK = Options(
-    rounds=1, texts=320, window_s=2.0, warmup_s=0.7, settle_s=0.0, tune_bound_s=5.0, idle_s=3.0, all_arms=False
+    rounds=1, pairs=0, texts=320, window_s=2.0, warmup_s=0.7, settle_s=0.0, tune_bound_s=5.0, idle_s=3.0, all_arms=False
 )
 
 
@@ -80,6 +83,10 @@ class Bench:
             for number in range(self._options.rounds):
                 for scenario in SCENARIOS:
                     self._measure_all(servers, scenario, number)
+            for number in range(self._options.rounds, self._options.rounds + self._options.pairs):
+                for scenario in (CAPACITY, BATCHES):
+                    self._measure_bound(scenario, number)
+                    self._measure_arm(self._arms[0], servers["jubako"], scenario, number)
         return self._results
 
     def _tune_bound(self, workload: Workload, protocol: dict[str, str]) -> Results:
@@ -131,16 +138,21 @@ class Bench:
         graph_ms = self._measure_bound(scenario, number)
         shift = number % len(self._arms)
         for arm in (*self._arms[shift:], *self._arms[:shift]):
-            server = servers[arm.name]
-            server.resume()
-            rate = self._open_rate(arm, number) if scenario.open_loop else None
-            plan = self._plan(server, scenario, rate, self._options.settle_s if arm.adapts else 0.0)
-            measurement, record = measure(server, plan, arm.prefix, self._options.lock)
-            server.pause()
-            graph_p50 = None if graph_ms is None else _paired_median(graph_ms, record)
-            row = Row(arm.name, scenario.name, number, rate, graph_p50, measurement)
-            self._results.rows.append(row)
-            say(f"round {number + 1}, {scenario.title}, {arm.title}: {_figures(row)}")
+            self._measure_arm(arm, servers[arm.name], scenario, number, graph_ms)
+
+    def _measure_arm(
+        self, arm: Arm, server: Server, scenario: Scenario, number: int, graph_ms: NDArray[np.float64] | None = None
+    ) -> None:
+        """Let an arm run while the others are frozen, and keep what it did."""
+        server.resume()
+        rate = self._open_rate(arm, number) if scenario.open_loop else None
+        plan = self._plan(server, scenario, rate, self._options.settle_s if arm.adapts else 0.0)
+        measurement, record = measure(server, plan, arm.prefix, self._options.lock)
+        server.pause()
+        graph_p50 = None if graph_ms is None else _paired_median(graph_ms, record)
+        row = Row(arm.name, scenario.name, number, rate, graph_p50, measurement)
+        self._results.rows.append(row)
+        say(f"round {number + 1}, {scenario.title}, {arm.title}: {_figures(row)}")
 
     def _measure_bound(self, scenario: Scenario, number: int) -> NDArray[np.float64] | None:
         """Measure the bound beside what is held against it; return the graph's times for single texts."""
@@ -181,7 +193,7 @@ def _protocol(bundle: Bundle, workload: Workload, tokens: list[int], options: Op
     protocol = {
         "bundle": f"{bundle.tag}, {graph.file} ({graph.precision}) on {provider}",
         "texts": f"{len(tokens)}, {workload.source}; {mean:.1f} tokens on average",
-        "rounds": f"{options.rounds}, {options.window_s:g} s a scenario and arm after {options.warmup_s:g} s warm-up "
+        "rounds": f"{options.rounds}, then {options.pairs} turns of bound and Jubako alone; {options.window_s:g} s a scenario and arm after {options.warmup_s:g} s warm-up "
         f"({options.settle_s:g} s more where an arm adapts)",
         "load": "a process of its own on the same cores, loopback, keep-alive; open loop: latency from the due time",
         "ratios": "tokens/s within a round; median over the rounds (smallest-largest)",

@@ -55,9 +55,9 @@ class TextEngine:
             self.graph, self.provider = bundle.pick([Provider.CPU], besides=besides)
             layout, path = lay_out(self.provider, settings), bundle.path_of(self.graph)
             self._session = open_session(path, self.provider, layout.threads, settings)
-        self._span = (
-            open_session(path, self.provider, layout.span, settings) if layout.span > layout.threads else self._session
-        )
+        self._span = self._session
+        if layout.span > layout.threads:
+            self._span = open_session(path, self.provider, layout.span, settings, spinning=True)
         self._multiple = CUDA_TOKENS_MULTIPLE if self.provider is Provider.CUDA else 1
         self.lanes = layout.lanes
         self.device = describe(self.provider, layout)
@@ -95,17 +95,21 @@ MAX_SPAN = 4
 """Threads beyond which a single micro-batch of an encoder gets no faster on a CPU."""
 
 
-def open_session(path: Path, provider: Provider, threads: int, settings: EngineSettings) -> ort.InferenceSession:
+def open_session(
+    path: Path, provider: Provider, threads: int, settings: EngineSettings, spinning: bool = False
+) -> ort.InferenceSession:
     """Open a graph on one provider.
 
-    Threads never spin while they wait: on a small machine the spinning would take the core that the event loop needs.
-    The arena grows by what is asked for, not by doubling, so that new shapes do not leave it twice as large.
+    Threads do not spin while they wait: on a small machine that would take the core that the event loop needs. Where
+    a micro-batch has the device to itself they may, but only until it is computed. The arena grows by what is asked
+    for, not by doubling, so that new shapes do not leave it twice as large.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     options.log_severity_level = 3
     if provider is Provider.CPU:
         return ort.InferenceSession(str(path), options, providers=[str(Provider.CPU)])

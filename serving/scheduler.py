@@ -27,6 +27,11 @@ from serving.rows import Clock, Finished, Row, Ticket
 Vectors = NDArray[np.float32]  # [rows, dimensions]
 
 
+SOLO_BATCHES = 4
+"""Micro-batches in a row that met no other before one is given the whole device: with two callers taking turns, lanes
+side by side do more than the whole device for each in turn."""
+
+
 class Backend(Protocol):
     """What answers rows of token ids: a scheduler here, or one in a runner process."""
 
@@ -84,6 +89,7 @@ class Scheduler:
         self._threads = ThreadPoolExecutor(device.lanes, thread_name_prefix="lane")
         self._running = 0
         self._whole_device_taken = False
+        self._solo = SOLO_BATCHES
         self._sequence = itertools.count()
 
     def refuse_if_full(self) -> None:
@@ -128,6 +134,8 @@ class Scheduler:
     def _enter(self, rows: Sequence[Sequence[int]], deadline: float) -> Ticket:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         ticket = Ticket(future, deadline, self._clock(), len(rows))
+        if self._running:
+            self._solo = 0
         for index, ids in enumerate(rows):
             self._room.add(Row(ids, len(ids), next(self._sequence), index, ticket, self._clock))
         self._dispatch()
@@ -141,7 +149,7 @@ class Scheduler:
         return not self._whole_device_taken and self._running <= self._device.lanes
 
     def _start(self, rows: list[Row]) -> None:
-        alone = self._running == 0 and not len(self._room)
+        alone = self._running == 0 and not len(self._room) and self._solo >= SOLO_BATCHES
         self._whole_device_taken = alone
         self._running += 1
         loop = asyncio.get_running_loop()
@@ -156,6 +164,7 @@ class Scheduler:
     def _done(self, rows: list[Row], job: "Future[tuple[list[Row], Computed] | None]") -> None:
         self._running -= 1
         self._whole_device_taken = False
+        self._solo += 1
         error = job.exception()
         if error is None:
             if computed := job.result():

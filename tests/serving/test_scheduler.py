@@ -6,7 +6,7 @@ import pytest
 
 from serving.batching import Budget
 from serving.errors import Code, JubakoError
-from serving.scheduler import Scheduler
+from serving.scheduler import SOLO_BATCHES, Scheduler
 from tests.serving.fakes import FakeClock, FakeDevice, make_scheduler
 
 FAR = 2000.0
@@ -50,6 +50,24 @@ async def test_an_idle_device_takes_a_row_at_once_and_alone(clock: FakeClock) ->
     assert device.batches == [[[1, 2, 3]]]
     assert device.alone == [True]
     scheduler.close()
+
+
+async def test_callers_that_meet_share_the_lanes_until_one_has_been_alone_for_a_while(
+    clock: FakeClock, closing: list[Scheduler]
+) -> None:
+    device = FakeDevice(lanes=2, gated=True)
+    scheduler = make_scheduler(device, clock)
+    closing.append(scheduler)
+    first = asyncio.create_task(scheduler.run([[1]], FAR))
+    await until(lambda: device.batches)
+    second = asyncio.create_task(scheduler.run([[2]], FAR))
+    await asyncio.sleep(0)
+    device.gate.set()
+    await asyncio.gather(first, second)
+    for _ in range(SOLO_BATCHES):
+        await scheduler.run([[3]], FAR)
+    assert device.alone[:3] == [True, False, False]
+    assert device.alone[-1] is True
 
 
 async def test_rows_that_wait_are_batched(clock: FakeClock, closing: list[Scheduler]) -> None:
