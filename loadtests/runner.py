@@ -193,7 +193,8 @@ def _protocol(bundle: Bundle, workload: Workload, tokens: list[int], options: Op
     protocol = {
         "bundle": f"{bundle.tag}, {graph.file} ({graph.precision}) on {provider}",
         "texts": f"{len(tokens)}, {workload.source}; {mean:.1f} tokens on average",
-        "rounds": f"{options.rounds}, then {options.pairs} turns of bound and Jubako alone; {options.window_s:g} s a scenario and arm after {options.warmup_s:g} s warm-up "
+        "rounds": f"{options.rounds}, then {options.pairs} turns of bound and Jubako alone",
+        "windows": f"{options.window_s:g} s a scenario and arm after {options.warmup_s:g} s warm-up "
         f"({options.settle_s:g} s more where an arm adapts)",
         "load": "a process of its own on the same cores, loopback, keep-alive; open loop: latency from the due time",
         "ratios": "tokens/s within a round; median over the rounds (smallest-largest)",
