@@ -14,7 +14,7 @@ SETTINGS = Settings()
 
 @jubako_service(SETTINGS)
 class Jubako:
-    """Embed, classify and recommend with exported ONNX graphs."""
+    """Embeds texts with exported ONNX graphs."""
 
     def __init__(self) -> None:
         self.core = load_core(SETTINGS, Jubako)

@@ -47,7 +47,7 @@ def specification() -> dict[str, Any]:
     _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=REFERENCE)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Jubako", "version": "1", "description": "Embed, classify and recommend."},
+        "info": {"title": "Jubako", "version": "1", "description": "Texts in, vectors out."},
         "paths": {
             "/embed": _post("Embed texts", EmbedBody, EmbedShape, {"inputs": ["hello world", "\u6570\u636e"]}),
             "/v1/embeddings": _post(

@@ -16,6 +16,7 @@ from serving.api.asgi import (
     Answer,
     App,
     Disconnected,
+    Message,
     Receive,
     Request,
     Scope,
@@ -73,7 +74,7 @@ class Front:
         """Serve one connection scope."""
         route = _route(scope["path"]) if scope["type"] == "http" else None
         if route is None:
-            await self._inner(scope, receive, send)
+            await self._inner(scope, receive, _telling_unknown_paths(scope, send))
             return
         begin = perf_counter()
         try:
@@ -136,6 +137,22 @@ async def _while_connected(work: Awaitable[Answer], receive: Receive) -> Answer:
         raise Disconnected from None
     finally:
         watcher.cancel()
+
+
+def _telling_unknown_paths(scope: Scope, send: Send) -> Send:
+    """Return a `send` that puts the contract's error in place of the bare 404 of a path that BentoML does not know."""
+    unknown = False
+
+    async def telling(message: Message) -> None:
+        nonlocal unknown
+        if message["type"] == "http.response.start" and message["status"] == 404:
+            unknown = True
+            error = JubakoError(Code.UNKNOWN_PATH, f"nothing is served at {scope['path']!r}; /docs lists what is")
+            await send_answer(send, error_answer(error))
+        elif not unknown:
+            await send(message)
+
+    return telling
 
 
 def _route(path: str) -> Route | None:

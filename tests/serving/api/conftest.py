@@ -25,7 +25,7 @@ def core(stored_tiny: Bundle, settings: Settings) -> Iterator[Core]:
 
 
 async def behind_the_front(scope: Scope, receive: Receive, send: Send) -> None:
-    await send_answer(send, Answer(b"from BentoML"))
+    await send_answer(send, Answer(b"from BentoML", 200 if scope["path"] == "/schema.json" else 404))
 
 
 @pytest.fixture

@@ -17,6 +17,11 @@ async def test_other_paths_go_through_to_bentoml(client: httpx.AsyncClient) -> N
     assert (await client.get("/schema.json")).text == "from BentoML"
 
 
+async def test_a_path_that_nobody_knows_is_told_in_the_contract_s_words(client: httpx.AsyncClient) -> None:
+    response = await client.post("/embedd", json={})
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "unknown_path")
+
+
 async def test_models_are_listed_and_shown(client: httpx.AsyncClient, tiny: Bundle) -> None:
     listed = (await client.get("/models")).json()["models"]
     assert [(model["name"], model["dimensions"]) for model in listed] == [("tiny", 32)]
