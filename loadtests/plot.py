@@ -32,7 +32,7 @@ def _throughput(axes: Axes, results: Results) -> None:
     arms = results.arms()
     width = 0.8 / len(arms)
     for at, arm in enumerate(arms):
-        values = [[row.measurement.window.texts_per_s for row in results.of(arm, one.name)] for one in closed]
+        values = [[row.measurement.window.texts_per_s for row in results.side_by_side(arm, one.name)] for one in closed]
         middles = [float(np.median(found)) for found in values]
         errors = np.array([[mid - min(one), max(one) - mid] for mid, one in zip(middles, values, strict=True)]).T
         places = np.arange(len(closed)) + (at - (len(arms) - 1) / 2) * width
@@ -47,7 +47,7 @@ def _throughput(axes: Axes, results: Results) -> None:
 
 def _latency(axes: Axes, results: Results, scenario: Scenario) -> None:
     for arm in results.arms():
-        rows = results.of(arm, scenario.name)
+        rows = results.side_by_side(arm, scenario.name)
         quantiles = np.median([row.measurement.window.quantiles_ms for row in rows], axis=0)  # [101]
         axes.plot(quantiles, range(101), color=COLOURS[arm], label=results.titles[arm])
     axes.set_xscale("log")

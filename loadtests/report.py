@@ -95,7 +95,7 @@ def csv_rows(results: Results) -> list[list[object]]:
 
 
 def _arm_cells(results: Results, arm: str, scenario: Scenario) -> list[str]:
-    rows = results.of(arm, scenario.name)
+    rows = results.side_by_side(arm, scenario.name)
     share = results.share_of_bound(arm, scenario)
     windows = [row.measurement.window for row in rows]
     return [

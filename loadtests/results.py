@@ -57,6 +57,15 @@ class Results:
         """Return the rounds of an arm in a scenario."""
         return [row for row in self.rows if (row.arm, row.scenario) == (arm, scenario)]
 
+    def side_by_side(self, arm: str, scenario: str) -> list[Row]:
+        """Return an arm's rounds in a scenario that every other arm took part in.
+
+        Figures of arms stand beside each other only where they were measured beside each other.
+        """
+        others = [{row.round for row in self.of(name, scenario)} for name in self.arms()]
+        shared = set[int].intersection(*others)
+        return [row for row in self.of(arm, scenario) if row.round in shared]
+
     def arms(self) -> list[str]:
         """Return the arms that were measured."""
         return list(dict.fromkeys(row.arm for row in self.rows))

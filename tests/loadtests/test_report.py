@@ -65,6 +65,14 @@ def results(share: float = 0.85, padding: float = 1.1, idle_percent: float = 0.5
     return found
 
 
+def test_arms_stand_side_by_side_only_where_both_were_measured() -> None:
+    found = results()
+    found.rows.append(row("jubako", CAPACITY.name, ROUNDS, 1.0, 1.1))
+    assert len(found.of("jubako", CAPACITY.name)) == ROUNDS + 1
+    assert [one.round for one in found.side_by_side("jubako", CAPACITY.name)] == list(range(ROUNDS))
+    assert [one.round for one in found.side_by_side("batched", CAPACITY.name)] == list(range(ROUNDS))
+
+
 def test_shares_compare_within_rounds() -> None:
     share = results(share=0.85).share_of_bound("jubako", CAPACITY)
     assert share is not None
