@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from time import monotonic
 from urllib.parse import unquote, urlsplit
 
@@ -69,7 +70,8 @@ class Runner:
             await socket.send(pack_request(number, model, rows, deadline - monotonic()))
             return await future
         except asyncio.CancelledError:
-            await socket.send(pack({"id": number, "cancel": True}))
+            with suppress(ConnectionClosed):  # or the loop above would take it for a reason to try again
+                await socket.send(pack({"id": number, "cancel": True}))
             raise
         finally:
             del self._waiting[number]
