@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bundle.bundle import Bundle
+from bundle.manifest import Tolerances
 from export.config import TextExportConfig
 from export.text import build_bundle
 from tests.encoders import write_encoder
@@ -21,9 +22,18 @@ def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def config(encoder_folder: Path) -> TextExportConfig:
-    """Export settings that finish in seconds."""
+    """Export settings that finish in seconds.
+
+    Random weights know nothing of the similarity task (a rank correlation near .05), so a share of it that is lost is
+    noise: the task's gate is left open here and held to by MiniLM and by the tests of the gate itself.
+    """
     return TextExportConfig(
-        name="odd-one", source=str(encoder_folder), probe_texts=96, calibration_texts=16, fp16_probe_texts=16
+        name="odd-one",
+        source=str(encoder_folder),
+        probe_texts=96,
+        calibration_texts=16,
+        fp16_probe_texts=16,
+        tolerances=Tolerances(metric_drop=1.0),
     )
 
 
