@@ -18,7 +18,8 @@ import onnxruntime as ort
 from bundle.golden import cosine_rows
 from export.rowwise import Array, Recipe, Site, find_sites, quantise_sites
 from export.runner import Vectors
-from features.text import Ids, TokenBatch
+from features.rows import Feed
+from features.text import MASK
 
 SMOOTHING = (0.0, 0.5, 0.7, 0.85)
 """Shares of a channel's range that are moved into the weights; 0 costs nothing at run time."""
@@ -57,7 +58,7 @@ class Choice:
 
 
 def quantise(
-    source: Path, target: Path, batches: Sequence[TokenBatch], bits: int = 8, tick: Tick = lambda share: None
+    source: Path, target: Path, batches: Sequence[Feed], bits: int = 8, tick: Tick = lambda share: None
 ) -> list[Choice]:
     """Quantise the products with token vectors of the fp32 graph `source`, write it to `target`, return the choices.
 
@@ -107,7 +108,7 @@ def _recipe(site: Site, ranges: Mapping[str, Ranges], smoothing: float, zero_poi
     return Recipe((factors / np.exp(np.log(factors).mean())).astype(np.float32), zero_point)
 
 
-def _measure(model: onnx.ModelProto, names: Sequence[str], batches: Sequence[TokenBatch]) -> dict[str, Ranges]:
+def _measure(model: onnx.ModelProto, names: Sequence[str], batches: Sequence[Feed]) -> dict[str, Ranges]:
     """Run fp32 over the calibration texts and return the ranges of those of `names` that are [batch, tokens, K]."""
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
@@ -115,8 +116,8 @@ def _measure(model: onnx.ModelProto, names: Sequence[str], batches: Sequence[Tok
     session = _session(probe)
     seen: dict[str, list[Array]] = defaultdict(list)
     for batch in batches:
-        real = batch.attention_mask.astype(bool)  # [rows, tokens]
-        for name, value in zip(names, session.run(names, _feed(batch)), strict=True):
+        real = batch.inputs[MASK].astype(bool)  # [rows, tokens]
+        for name, value in zip(names, session.run(names, batch.inputs), strict=True):
             if value.shape[:-1] == real.shape:
                 seen[name].append(value[real])  # [real tokens, K]
     return {name: _range(np.concatenate(values)) for name, values in seen.items()}
@@ -126,16 +127,12 @@ def _range(values: Array) -> Ranges:
     return Ranges(np.abs(values).max(axis=0), float(values.min()), float(values.max()))
 
 
-def _embed(model: onnx.ModelProto, batches: Sequence[TokenBatch]) -> Vectors:
+def _embed(model: onnx.ModelProto, batches: Sequence[Feed]) -> Vectors:
     session = _session(model)
-    return np.concatenate([np.asarray(session.run(None, _feed(batch))[0]) for batch in batches])
+    return np.concatenate([np.asarray(session.run(None, batch.inputs)[0]) for batch in batches])
 
 
 def _session(model: onnx.ModelProto) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.log_severity_level = 3
     return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
-def _feed(batch: TokenBatch) -> dict[str, Ids]:
-    return {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}

@@ -8,12 +8,13 @@ import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 
-from features.text import TextTokenizer, TokenBatch, pad
+from features.rows import Features, Feed
+from features.text import IDS, MASK
 from models.text import SentenceEncoder
 
 Vectors = NDArray[np.float32]
-Run = Callable[[TokenBatch], Vectors]
-"""A padded batch -> float32 [rows, dimensions]."""
+Run = Callable[[Feed], Vectors]
+"""A padded batch -> float32 [rows, outputs]."""
 
 
 def run_graph(path: Path) -> Run:
@@ -22,9 +23,8 @@ def run_graph(path: Path) -> Run:
     options.log_severity_level = 3
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
-    def run(batch: TokenBatch) -> Vectors:
-        feed = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-        return np.asarray(session.run(None, feed)[0], dtype=np.float32)
+    def run(feed: Feed) -> Vectors:
+        return np.asarray(session.run(None, feed.inputs)[0], dtype=np.float32)
 
     return run
 
@@ -32,25 +32,25 @@ def run_graph(path: Path) -> Run:
 def run_module(encoder: SentenceEncoder) -> Run:
     """Run the PyTorch module, the reference that graphs are compared with."""
 
-    def run(batch: TokenBatch) -> Vectors:
+    def run(feed: Feed) -> Vectors:
         with torch.inference_mode():
-            vectors = encoder(torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask))
+            vectors = encoder(torch.from_numpy(feed.inputs[IDS]), torch.from_numpy(feed.inputs[MASK]))
         return np.asarray(vectors.numpy(), dtype=np.float32)
 
     return run
 
 
-def embed(run: Run, tokenizer: TextTokenizer, texts: Sequence[str], rows: int = 16, by_length: bool = True) -> Vectors:
-    """Embed texts in batches of `rows`; returns float32 [texts, dimensions] in the order of `texts`.
+def embed(run: Run, features: Features, texts: Sequence[str], rows: int = 16, by_length: bool = True) -> Vectors:
+    """Run texts in batches of `rows`; returns float32 [texts, outputs] in the order of `texts`.
 
     `by_length` puts texts of like length together, which is fast; without it a batch mixes short and long texts,
     which is what shows whether a vector depends on its batch.
     """
-    tokens = [row.ids for row in tokenizer.encode(texts)]
-    order = sorted(range(len(tokens)), key=lambda at: len(tokens[at])) if by_length else list(range(len(tokens)))
+    encoded = features.encode(texts)
+    order = sorted(range(len(encoded)), key=lambda at: len(encoded[at])) if by_length else list(range(len(encoded)))
     chunks = [order[start : start + rows] for start in range(0, len(order), rows)]
-    vectors = [run(pad([tokens[at] for at in chunk], tokenizer.pad_id)) for chunk in chunks]
-    stacked = np.concatenate(vectors)  # [texts, dimensions], in processing order
+    vectors = [run(features.collate([encoded[at] for at in chunk])) for chunk in chunks]
+    stacked = np.concatenate(vectors)  # [texts, outputs], in processing order
     restored = np.empty_like(stacked)
     restored[order] = stacked
     return restored

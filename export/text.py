@@ -38,7 +38,8 @@ from export.runner import Run, embed, run_module
 from export.similarity import load_task
 from export.source import Source, resolve
 from export.tokenizer import write_tokenizer
-from features.text import TextTokenizer, TokenBatch, pad
+from features.rows import Feed
+from features.text import TextTokenizer
 from models.checkpoint import Checkpoint, read_checkpoint
 from models.errors import CheckpointError
 from models.text import SentenceEncoder
@@ -179,10 +180,10 @@ def _prepared(fp32: Path, target: Path, shape: Shape, fuse: Callable[[Path, Path
     return target
 
 
-def _calibration(config: TextExportConfig, tokenizer: TextTokenizer) -> list[TokenBatch]:
+def _calibration(config: TextExportConfig, tokenizer: TextTokenizer) -> list[Feed]:
     texts = probe_texts(config.calibration_texts, config.seed + 1)
-    rows = sorted((row.ids for row in tokenizer.encode(texts)), key=len)
-    return [pad(rows[start : start + 8], tokenizer.pad_id) for start in range(0, len(rows), 8)]
+    rows = sorted(tokenizer.encode(texts), key=len)
+    return [tokenizer.collate(rows[start : start + 8]) for start in range(0, len(rows), 8)]
 
 
 def _write_golden(root: Path, run: Run, tokenizer: TextTokenizer, config: TextExportConfig) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from features.text import TokenBatch, pad
+from features.rows import FeatureRow, Features, Feed
 from loadtests.native_service import open_session, run
 
 BUDGETS = (128, 256, 512, 1024, 2048, 4096)
@@ -51,11 +51,11 @@ class Pass:
 class Bound:
     """One graph and the tokenised texts of the workload."""
 
-    def __init__(self, graph: Path, rows: Sequence[Sequence[int]], pad_id: int) -> None:
+    def __init__(self, graph: Path, rows: Sequence[FeatureRow], features: Features) -> None:
         self.cores = len(os.sched_getaffinity(0))
         self._graph = graph
         self._rows = rows
-        self._pad_id = pad_id
+        self._features = features
         self._sessions: dict[tuple[int, bool], ort.InferenceSession] = {}
 
     def tune(self, seconds: float) -> list[tuple[Setting, Pass]]:
@@ -70,19 +70,19 @@ class Bound:
         finalists = sorted(((setting, self.measure(setting)) for setting, _ in tried[:FINALISTS]), key=_slowness)
         return finalists + tried[FINALISTS:]
 
-    def measure(self, setting: Setting, rows: Sequence[Sequence[int]] | None = None) -> Pass:
+    def measure(self, setting: Setting, rows: Sequence[FeatureRow] | None = None) -> Pass:
         """Send all rows through the graph once."""
-        batches = cut(self._rows if rows is None else rows, setting.batch_tokens, self._pad_id)
+        batches = cut(self._rows if rows is None else rows, setting.batch_tokens, self._features)
         session = self._session(setting.threads, setting.spinning)
         for batch in (batches[0], batches[-1]):
-            run(session, batch.input_ids, batch.attention_mask)
+            run(session, batch)
         with ThreadPoolExecutor(setting.lanes) as lanes:
             begin = time.perf_counter()
-            list(lanes.map(lambda batch: run(session, batch.input_ids, batch.attention_mask), batches))
+            list(lanes.map(lambda batch: run(session, batch), batches))
             seconds = time.perf_counter() - begin
         tokens = sum(batch.tokens for batch in batches)
-        texts = sum(len(batch.input_ids) for batch in batches)
-        padded = sum(batch.input_ids.size for batch in batches)
+        texts = sum(batch.rows for batch in batches)
+        padded = sum(batch.padded_tokens for batch in batches)
         return Pass(texts / seconds, tokens / seconds, padded / tokens, texts / len(batches))
 
     def tune_latency(self, samples: int = 60) -> Setting:
@@ -93,15 +93,15 @@ class Bound:
     def latencies_ms(self, setting: Setting, samples: int | None = None) -> NDArray[np.float64]:
         """Return the graph's own time for each text alone, [texts]."""
         session = self._session(setting.threads, setting.spinning)
-        batches = [pad([row], self._pad_id) for row in self._rows[:samples]]
-        run(session, batches[0].input_ids, batches[0].attention_mask)
+        batches = [self._features.collate([row]) for row in self._rows[:samples]]
+        run(session, batches[0])
         return np.array([_timed_ms(session, batch) for batch in batches])
 
     def vectors(self, count: int) -> NDArray[np.float32]:
         """Return the vectors of the first texts, each computed alone, [count, dimensions]."""
         session = self._session(1, False)
-        batches = [pad([row], self._pad_id) for row in self._rows[:count]]
-        return np.concatenate([run(session, batch.input_ids, batch.attention_mask) for batch in batches])
+        batches = [self._features.collate([row]) for row in self._rows[:count]]
+        return np.concatenate([run(session, batch) for batch in batches])
 
     def _session(self, threads: int, spinning: bool) -> ort.InferenceSession:
         """Keep quiet sessions; open a spinning one anew, because its threads would go on spinning beside others."""
@@ -117,15 +117,15 @@ class Bound:
         return max(32, min(len(self._rows), int(first.texts_per_s * seconds)))
 
 
-def cut(rows: Sequence[Sequence[int]], batch_tokens: int, pad_id: int) -> list[TokenBatch]:
+def cut(rows: Sequence[FeatureRow], batch_tokens: int, features: Features) -> list[Feed]:
     """Cut rows, longest first, into padded batches of at most `batch_tokens` (a longer row goes alone)."""
-    batches: list[list[Sequence[int]]] = []
+    batches: list[list[FeatureRow]] = []
     for row in sorted(rows, key=len, reverse=True):
         if batches and (len(batches[-1]) + 1) * len(batches[-1][0]) <= batch_tokens:
             batches[-1].append(row)
         else:
             batches.append([row])
-    return [pad(batch, pad_id) for batch in batches]
+    return [features.collate(batch) for batch in batches]
 
 
 def _slowness(tried: tuple[Setting, Pass]) -> float:
@@ -139,7 +139,7 @@ def describe(setting: Setting) -> str:
     return f"{setting.lanes} lanes x {setting.threads} threads, {spin}{tokens}"
 
 
-def _timed_ms(session: ort.InferenceSession, batch: TokenBatch) -> float:
+def _timed_ms(session: ort.InferenceSession, batch: Feed) -> float:
     begin = time.perf_counter_ns()
-    run(session, batch.input_ids, batch.attention_mask)
+    run(session, batch)
     return (time.perf_counter_ns() - begin) / 1e6

@@ -15,6 +15,7 @@ import orjson
 from numpy.typing import NDArray
 
 from bundle.store import find
+from features.rows import FeatureRow
 from serving.admission import Admission
 from serving.api.asgi import Receive, Scope, Send, json_answer, read_body, send_answer
 from serving.batching import Budget
@@ -81,7 +82,7 @@ class InstantDevice:
 
     lanes = 2
 
-    def compute(self, rows: Sequence[Sequence[int]], alone: bool) -> Computed:
+    def compute(self, rows: Sequence[FeatureRow], alone: bool) -> Computed:
         """Answer the vector for each row."""
         return Computed(np.stack([vector() for _ in rows]), sum(map(len, rows)), 1e-6)
 

@@ -16,7 +16,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from prometheus_client import Counter, Histogram
 
-from features.text import TextTokenizer, pad
+from features.rows import Feed
+from features.text import TextTokenizer
 
 GRAPH, TOKENIZER, MAX_TOKENS = "LOADTEST_GRAPH", "LOADTEST_TOKENIZER", "LOADTEST_MAX_TOKENS"
 THREADS, WORKERS, BATCH_SIZE = "LOADTEST_THREADS", "LOADTEST_WORKERS", "LOADTEST_BATCH_SIZE"
@@ -41,11 +42,11 @@ class Encoder:
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the vectors of the texts, [texts, dimensions]."""
-        batch = pad([row.ids for row in self._tokenizer.encode(texts)], self._tokenizer.pad_id)
+        batch = self._tokenizer.collate(self._tokenizer.encode(texts))
         self._batch_rows.observe(len(texts))
         self._tokens.inc(batch.tokens)
-        self._padded.inc(batch.input_ids.size)
-        return run(self._session, batch.input_ids, batch.attention_mask)
+        self._padded.inc(batch.padded_tokens)
+        return run(self._session, batch)
 
 
 @bentoml.service(name="batched", workers=_number(WORKERS, 1))
@@ -84,7 +85,7 @@ def open_session(graph: Path, threads: int, spinning: bool) -> ort.InferenceSess
     return ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
 
 
-def run(session: ort.InferenceSession, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the vectors of a padded batch of token ids [rows, tokens]."""
-    outputs: list[Any] = session.run(None, {"input_ids": ids, "attention_mask": mask})
+def run(session: ort.InferenceSession, feed: Feed) -> NDArray[np.float32]:
+    """Return the outputs of a padded batch [rows, outputs]."""
+    outputs: list[Any] = session.run(None, feed.inputs)
     return np.asarray(outputs[0], dtype=np.float32)

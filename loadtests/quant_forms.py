@@ -36,7 +36,8 @@ from export.runner import Vectors, embed, run_graph, run_module
 from export.similarity import SimilarityTask, load_task
 from export.source import resolve
 from export.tokenizer import write_tokenizer
-from features.text import TextTokenizer, TokenBatch, pad
+from features.rows import Feed
+from features.text import TextTokenizer
 from models.checkpoint import read_checkpoint
 from models.text import SentenceEncoder
 
@@ -57,7 +58,7 @@ class Material:
     fused: Path
     plain: Path
     """fp32 with GELU and layer normalisation fused and every projection a MatMul."""
-    batches: list[TokenBatch]
+    batches: list[Feed]
 
 
 @dataclass
@@ -91,9 +92,7 @@ def make_static(material: Material, target: Path) -> None:
 
     class Reader(CalibrationDataReader):
         def __init__(self) -> None:
-            self._feeds = iter(
-                {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask} for batch in material.batches
-            )
+            self._feeds = iter(batch.inputs for batch in material.batches)
 
         def get_next(self) -> dict[str, NDArray[np.int64]] | None:
             return next(self._feeds, None)
@@ -180,10 +179,8 @@ def prepare(root: Path) -> tuple[Material, Gate, SimilarityTask, TextTokenizer]:
     shape = Shape.of(encoder.config)
     fuse_for_cpu(fp32, fused, shape)
     fuse_for_int8(fp32, plain, shape)
-    rows = sorted(
-        (row.ids for row in tokenizer.encode(probe_texts(config.calibration_texts, config.seed + 1))), key=len
-    )
-    batches = [pad(rows[start : start + 8], tokenizer.pad_id) for start in range(0, len(rows), 8)]
+    rows = sorted(tokenizer.encode(probe_texts(config.calibration_texts, config.seed + 1)), key=len)
+    batches = [tokenizer.collate(rows[start : start + 8]) for start in range(0, len(rows), 8)]
     task = load_task()
     anything = Tolerances(metric_drop=2.0, batch_invariance_min_cosine=-1.0)
     gate = Gate(run_module(encoder), tokenizer, probe_texts(160), task, anything)

@@ -64,13 +64,13 @@ class Bench:
     def __init__(self, bundle: Bundle, options: Options, logs: Path) -> None:
         tokenizer = TextTokenizer(bundle.root / TOKENIZER_FILE, bundle.manifest.max_tokens)
         workload = make_workload(options.texts, options.seed)
-        rows = [row.ids for row in tokenizer.encode(workload.texts)]
+        rows = tokenizer.encode(workload.texts)
         tokens = [len(row) for row in rows]
         graph, _ = bundle.pick([Provider.CPU])
         self._options = options
         self._logs = logs
         self._requests = {count: make_requests(workload.texts, tokens, count) for count in (1, BATCHES.texts)}
-        self._bound = Bound(bundle.path_of(graph), rows, tokenizer.pad_id)
+        self._bound = Bound(bundle.path_of(graph), rows, tokenizer)
         self._vectors = self._bound.vectors(CHECKED_TEXTS)
         arms = make_arms(bundle)
         self._arms = arms if options.all_arms else tuple(map(untuned, arms[:2]))

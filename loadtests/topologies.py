@@ -77,7 +77,7 @@ def workload(bundle: str) -> list[Request]:
     opened = find(bundle)
     texts = make_workload(512, seed=1).texts
     rows = TextTokenizer(opened.root / TOKENIZER_FILE, opened.manifest.max_tokens).encode(texts)
-    return make_requests(texts, [len(row.ids) for row in rows], 1)
+    return make_requests(texts, [len(row) for row in rows], 1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

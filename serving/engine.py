@@ -18,8 +18,8 @@ import onnxruntime as ort
 
 from bundle.bundle import Bundle
 from bundle.manifest import Precision, Provider
-from features.text import TokenBatch, pad
-from serving.scheduler import Computed, Vectors
+from features.rows import FeatureRow, Features, Feed
+from serving.scheduler import Computed, Outputs
 from serving.settings import Engine as EngineSettings
 
 logger = logging.getLogger("jubako.engine")
@@ -39,13 +39,13 @@ class Layout:
     """Intra-op threads of the session for a micro-batch that is alone; equal to `threads` where it would not help."""
 
 
-class TextEngine:
-    """A text graph on one device: token ids in, vectors out. Safe to call from `lanes` threads at once."""
+class GraphEngine:
+    """A bundle's graph on one device: rows in, outputs out. Safe to call from `lanes` threads at once."""
 
     def __init__(
-        self, bundle: Bundle, pad_id: int, settings: EngineSettings, besides: Collection[Precision] = ()
+        self, bundle: Bundle, features: Features, settings: EngineSettings, besides: Collection[Precision] = ()
     ) -> None:
-        self._pad_id = pad_id
+        self._features = features
         self.graph, self.provider = bundle.pick(offered_providers(settings), settings.precision, besides)
         layout = lay_out(self.provider, settings)
         path = bundle.path_of(self.graph)
@@ -62,13 +62,13 @@ class TextEngine:
         self.lanes = layout.lanes
         self.device = describe(self.provider, layout)
 
-    def compute(self, rows: Sequence[Sequence[int]], alone: bool) -> Computed:
-        """Pad rows of token ids and compute their vectors [rows, dimensions]."""
+    def compute(self, rows: Sequence[FeatureRow], alone: bool) -> Computed:
+        """Pad rows and compute their outputs [rows, outputs]."""
         begin = time.perf_counter()
-        batch = pad(rows, self._pad_id, self._multiple)
+        feed = self._features.collate(rows, self._multiple)
         session = self._span if alone else self._session
-        outputs = _run_bound(session, batch) if self.provider is Provider.CUDA else _run(session, batch)
-        return Computed(outputs, batch.input_ids.size, time.perf_counter() - begin)
+        outputs = _run_bound(session, feed) if self.provider is Provider.CUDA else _run(session, feed)
+        return Computed(outputs, feed.padded_tokens, time.perf_counter() - begin)
 
 
 def offered_providers(settings: EngineSettings) -> list[str]:
@@ -126,15 +126,15 @@ def describe(provider: Provider, layout: Layout) -> str:
     return f"CPU, {layout.lanes} lanes x {layout.threads} threads"
 
 
-def _run(session: ort.InferenceSession, batch: TokenBatch) -> Vectors:
-    outputs: list[Any] = session.run(None, {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask})
+def _run(session: ort.InferenceSession, feed: Feed) -> Outputs:
+    outputs: list[Any] = session.run(None, feed.inputs)
     return np.asarray(outputs[0], dtype=np.float32)
 
 
-def _run_bound(session: ort.InferenceSession, batch: TokenBatch) -> Vectors:
+def _run_bound(session: ort.InferenceSession, feed: Feed) -> Outputs:
     """Run with inputs and output bound to device memory: one copy each way, none inside the graph."""
     binding = session.io_binding()
-    for name, array in (("input_ids", batch.input_ids), ("attention_mask", batch.attention_mask)):
+    for name, array in feed.inputs.items():
         binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array, "cuda", 0))
     binding.bind_output(session.get_outputs()[0].name, "cuda", 0)
     session.run_with_iobinding(binding)

@@ -13,7 +13,7 @@ from bundle.store import find
 from features.text import TextTokenizer
 from serving.admission import Admission
 from serving.batching import Budget
-from serving.engine import TextEngine
+from serving.engine import GraphEngine
 from serving.metrics import QueueMetrics, SchedulerMetrics
 from serving.scheduler import Scheduler
 from serving.settings import Engine as EngineSettings
@@ -67,7 +67,7 @@ def load_scheduler(tag: str, settings: Settings) -> Scheduler:
     return make_scheduler(*load_engine(tag, settings), settings)
 
 
-def load_engine(tag: str, settings: Settings) -> tuple[Bundle, TextEngine]:
+def load_engine(tag: str, settings: Settings) -> tuple[Bundle, GraphEngine]:
     """Open a bundle's engine; it has passed its hashes and its golden vectors when this returns."""
     begin = perf_counter()
     bundle = find(tag)
@@ -77,7 +77,7 @@ def load_engine(tag: str, settings: Settings) -> tuple[Bundle, TextEngine]:
     return bundle, engine
 
 
-def sound_engine(bundle: Bundle, settings: EngineSettings) -> TextEngine:
+def sound_engine(bundle: Bundle, settings: EngineSettings) -> GraphEngine:
     """Return an engine that passes the bundle's self-test on this machine.
 
     An 8-bit graph that does not (a processor without the instructions it was gated with may saturate its sums) is
@@ -87,14 +87,14 @@ def sound_engine(bundle: Bundle, settings: EngineSettings) -> TextEngine:
         BundleError: as `load_scheduler`.
     """
     tokenizer = open_tokenizer(bundle)
-    engine = TextEngine(bundle, tokenizer.pad_id, settings)
+    engine = GraphEngine(bundle, tokenizer, settings)
     try:
         self_test(bundle, tokenizer, engine)
     except BundleError as error:
         if engine.graph.precision is not Precision.INT8 or settings.precision is Precision.INT8:
             raise
         logger.warning("%s: the 8-bit graph fails on this processor (%s); serving floats", bundle.tag, error)
-        engine = TextEngine(bundle, tokenizer.pad_id, settings, besides=[Precision.INT8])
+        engine = GraphEngine(bundle, tokenizer, settings, besides=[Precision.INT8])
         self_test(bundle, tokenizer, engine)
     return engine
 
@@ -104,20 +104,20 @@ def open_tokenizer(bundle: Bundle) -> TextTokenizer:
     return TextTokenizer(bundle.root / TOKENIZER_FILE, bundle.manifest.max_tokens)
 
 
-def self_test(bundle: Bundle, tokenizer: TextTokenizer, engine: TextEngine) -> None:
+def self_test(bundle: Bundle, tokenizer: TextTokenizer, engine: GraphEngine) -> None:
     """Hold an engine to the bundle's golden vectors, alone and in a micro-batch.
 
     Raises:
         BundleError: an output is further from the reference than it was at export.
     """
     golden = bundle.golden
-    rows = [row.ids for row in tokenizer.encode(golden.inputs)]
+    rows = tokenizer.encode(golden.inputs)
     least = engine.graph.parity.min_cosine - GOLDEN_SLACK
     golden.check(engine.compute(rows, alone=False).outputs, least)
-    golden.check(np.concatenate([engine.compute([ids], alone=True).outputs for ids in rows]), least)
+    golden.check(np.concatenate([engine.compute([row], alone=True).outputs for row in rows]), least)
 
 
-def make_scheduler(bundle: Bundle, engine: TextEngine, settings: Settings) -> Scheduler:
+def make_scheduler(bundle: Bundle, engine: GraphEngine, settings: Settings) -> Scheduler:
     """Put a scheduler in front of an engine, with the settings' bounds or the device's defaults."""
     name = bundle.manifest.name
     batching = settings.batching

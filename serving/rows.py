@@ -1,15 +1,16 @@
 """What travels through the scheduler: a ticket for each request, a row for each of its inputs."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from features.rows import FeatureRow
 from serving.errors import Code, JubakoError
 
-Vector = NDArray[np.float32]  # [dimensions]
+Vector = NDArray[np.float32]  # [outputs]
 Output = Vector | JubakoError
 Clock = Callable[[], float]
 
@@ -60,9 +61,9 @@ class Ticket:
 
 @dataclass(eq=False, slots=True)
 class Row:
-    """One sequence of token ids that waits for the device."""
+    """One encoded input that waits for the device."""
 
-    ids: Sequence[int]
+    features: FeatureRow
     tokens: int
     sequence: int
     index: int

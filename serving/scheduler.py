@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from features.rows import FeatureRow
 from serving.admission import Admission
 from serving.batching import Budget, WaitingRoom
 from serving.errors import Code, JubakoError
@@ -24,7 +25,7 @@ from serving.handover import to_loop
 from serving.metrics import SchedulerMetrics
 from serving.rows import Clock, Finished, Row, Ticket
 
-Vectors = NDArray[np.float32]  # [rows, dimensions]
+Outputs = NDArray[np.float32]  # [rows, outputs]
 
 
 SOLO_BATCHES = 4
@@ -33,7 +34,7 @@ side by side do more than the whole device for each in turn."""
 
 
 class Backend(Protocol):
-    """What answers rows of token ids: a scheduler here, or one in a runner process."""
+    """What answers rows: a scheduler here, or one in a runner process."""
 
     last_success: float
     """Time, by `time.monotonic`, at which rows were last computed."""
@@ -41,8 +42,8 @@ class Backend(Protocol):
     def refuse_if_full(self) -> None:
         """Raise `overloaded` before a request costs anything, when the queue is known to be at its bound."""
 
-    async def run(self, rows: Sequence[Sequence[int]], deadline: float) -> Finished:
-        """Compute rows of token ids before `deadline`, a time of `time.monotonic`."""
+    async def run(self, rows: Sequence[FeatureRow], deadline: float) -> Finished:
+        """Compute rows before `deadline`, a time of `time.monotonic`."""
 
     def close(self) -> None:
         """Let running work end and free what is held."""
@@ -54,7 +55,7 @@ class Device(Protocol):
     lanes: int
     """Micro-batches that run side by side."""
 
-    def compute(self, rows: Sequence[Sequence[int]], alone: bool) -> "Computed":
+    def compute(self, rows: Sequence[FeatureRow], alone: bool) -> "Computed":
         """Compute one micro-batch; `alone` says that nothing else runs or waits, so the whole device may be used."""
 
 
@@ -62,7 +63,7 @@ class Device(Protocol):
 class Computed:
     """One micro-batch, done."""
 
-    outputs: Vectors
+    outputs: Outputs
     padded_tokens: int
     """Tokens including padding: what the device worked on."""
     seconds: float
@@ -100,8 +101,8 @@ class Scheduler:
         """
         self._admission.refuse_if_full()
 
-    async def run(self, rows: Sequence[Sequence[int]], deadline: float) -> Finished:
-        """Compute rows of token ids; `deadline` is a time of this scheduler's clock.
+    async def run(self, rows: Sequence[FeatureRow], deadline: float) -> Finished:
+        """Compute rows; `deadline` is a time of this scheduler's clock.
 
         A row that the device cannot compute is answered by an error in its place; the others are not touched.
         Cancelling the caller abandons its rows: they never reach the device.
@@ -109,7 +110,7 @@ class Scheduler:
         Raises:
             JubakoError: `overloaded` when the queue is at its bound, `deadline` when that has passed.
         """
-        tokens = sum(map(len, rows))
+        tokens = sum(row.tokens for row in rows)
         self._refuse_if_late(deadline)
         self._admission.admit(tokens)
         try:
@@ -131,13 +132,13 @@ class Scheduler:
         if self._clock() >= deadline:
             raise _late()
 
-    def _enter(self, rows: Sequence[Sequence[int]], deadline: float) -> Ticket:
+    def _enter(self, rows: Sequence[FeatureRow], deadline: float) -> Ticket:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         ticket = Ticket(future, deadline, self._clock(), len(rows))
         if self._running:
             self._solo = 0
-        for index, ids in enumerate(rows):
-            self._room.add(Row(ids, len(ids), next(self._sequence), index, ticket, self._clock))
+        for index, features in enumerate(rows):
+            self._room.add(Row(features, features.tokens, next(self._sequence), index, ticket, self._clock))
         self._dispatch()
         return ticket
 
@@ -159,7 +160,7 @@ class Scheduler:
     def _compute(self, rows: list[Row], alone: bool) -> tuple[list[Row], Computed] | None:
         """Run in a lane's thread; rows may have died since their micro-batch was cut."""
         alive = [row for row in rows if not row.dead]
-        return (alive, self._device.compute([row.ids for row in alive], alone)) if alive else None
+        return (alive, self._device.compute([row.features for row in alive], alone)) if alive else None
 
     def _done(self, rows: list[Row], job: "Future[tuple[list[Row], Computed] | None]") -> None:
         self._running -= 1
@@ -195,7 +196,7 @@ class Scheduler:
         self._start(rows[half:])
 
 
-_NOT_FINITE = "the model gave a vector that is not finite"
+_NOT_FINITE = "the model gave an output that is not finite"
 
 
 def _late() -> JubakoError:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from time import monotonic, perf_counter
 
 from bundle.manifest import Manifest
-from features.text import TextTokenizer, TokenRow
+from features.rows import FeatureRow
+from features.text import TextTokenizer
 from serving.coalescing import Coalescer
 from serving.errors import Code, JubakoError
 from serving.rows import Output
@@ -53,7 +54,7 @@ class TextModel:
         self._backend = backend
         self._tokenizer = tokenizer
         self._threads = ThreadPoolExecutor(tokenizer_threads, thread_name_prefix="tokenize")
-        self._tokenize: Coalescer[Sequence[str], list[TokenRow]] = Coalescer(
+        self._tokenize: Coalescer[Sequence[str], list[FeatureRow]] = Coalescer(
             self._encode, self._threads, tokenizer_threads
         )
 
@@ -81,7 +82,7 @@ class TextModel:
         tokenize_s = perf_counter() - begin
         if not truncate:
             outputs |= self._too_long(rows)
-        fitting = {place: row.ids for place, row in rows.items() if place not in outputs}
+        fitting = {place: row for place, row in rows.items() if place not in outputs}
         if not fitting:
             return TextResult(_in_order(outputs), 0, tokenize_s)
         done = await self._backend.run(list(fitting.values()), deadline)
@@ -113,12 +114,12 @@ class TextModel:
             raise JubakoError(Code.INVALID_VALUE, f"unknown prompt {chosen!r}; this model has: {known}", param="prompt")
         return self.manifest.prompts[chosen]
 
-    def _encode(self, requests: Sequence[Sequence[str]]) -> list[list[TokenRow]]:
+    def _encode(self, requests: Sequence[Sequence[str]]) -> list[list[FeatureRow]]:
         """Tokenise the texts of several requests in one call into Rust."""
         rows = iter(self._tokenizer.encode([text for texts in requests for text in texts]))
         return [[next(rows) for _ in texts] for texts in requests]
 
-    def _too_long(self, rows: Mapping[int, TokenRow]) -> dict[int, Output]:
+    def _too_long(self, rows: Mapping[int, FeatureRow]) -> dict[int, Output]:
         message = f"more than {self.manifest.max_tokens} tokens; shorten the text or set truncate to true"
         return {
             place: JubakoError(Code.TOO_LONG, message, param=f"inputs.{place}")

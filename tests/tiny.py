@@ -27,7 +27,7 @@ from bundle.manifest import (
     Task,
     TaskMetric,
 )
-from features.text import TextTokenizer, pad
+from features.text import TextTokenizer
 
 DIMENSIONS = 32
 MAX_TOKENS = 64
@@ -58,12 +58,8 @@ def embed_directly(root: Path, texts: list[str]) -> NDArray[np.float32]:
     """Embed texts one by one with the bundle's graph, without any of the serving code."""
     tokenizer = TextTokenizer(root / TOKENIZER_FILE, MAX_TOKENS)
     session = ort.InferenceSession(str(root / GRAPH_FILE), providers=["CPUExecutionProvider"])
-    rows = []
-    for row in tokenizer.encode(texts):
-        batch = pad([row.ids], tokenizer.pad_id)
-        feed = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-        rows.append(np.asarray(session.run(None, feed)[0]))
-    return np.concatenate(rows)
+    feeds = [tokenizer.collate([row]) for row in tokenizer.encode(texts)]
+    return np.concatenate([np.asarray(session.run(None, feed.inputs)[0]) for feed in feeds])
 
 
 def _tokenizer() -> Tokenizer:

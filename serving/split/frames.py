@@ -1,8 +1,8 @@
 """The messages between front and runner: a JSON header, then raw little-endian arrays.
 
-request   {id, model, timeout_s, lengths}         int32 token ids of all rows
+request   {id, model, timeout_s, tokens, arrays}  the arrays of all rows, one name after the other
 cancel    {id, cancel: true}                      -
-answer    {id, queue_s, compute_s, shape, errors} float32 vectors of the rows that have one
+answer    {id, queue_s, compute_s, shape, errors} float32 outputs of the rows that have one
 refusal   {id, error}                             -
 """
 
@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from features.rows import Array, FeatureRow
 from serving.errors import Code, JubakoError
 from serving.rows import Finished, Output
 
@@ -34,18 +35,28 @@ def unpack(message: bytes) -> tuple[dict[str, Any], memoryview]:
     return header, memoryview(message)[end:]
 
 
-def pack_request(number: int, model: str, rows: Sequence[Sequence[int]], timeout_s: float) -> bytes:
-    """Pack rows of token ids."""
-    ids = np.concatenate([np.asarray(row, dtype="<i4") for row in rows])
-    lengths = [len(row) for row in rows]
-    return pack({"id": number, "model": model, "timeout_s": timeout_s, "lengths": lengths}, ids.tobytes())
+def pack_request(number: int, model: str, rows: Sequence[FeatureRow], timeout_s: float) -> bytes:
+    """Pack encoded rows, which all have arrays of the same names and types."""
+    columns = {name: [row.arrays[name] for row in rows] for name in rows[0].arrays}
+    described = [[name, column[0].dtype.str, [len(array) for array in column]] for name, column in columns.items()]
+    header = {"id": number, "model": model, "timeout_s": timeout_s, "tokens": [row.tokens for row in rows]}
+    payload = b"".join(np.concatenate(column).tobytes() for column in columns.values())
+    return pack({**header, "arrays": described}, payload)
 
 
-def unpack_rows(header: dict[str, Any], payload: memoryview) -> list[list[int]]:
+def unpack_rows(header: dict[str, Any], payload: memoryview) -> list[FeatureRow]:
     """Take the rows of a request apart."""
-    ids: list[int] = np.frombuffer(payload, dtype="<i4").tolist()
-    ends = np.cumsum(header["lengths"]).tolist()
-    return [ids[end - length : end] for end, length in zip(ends, header["lengths"], strict=True)]
+    columns: dict[str, list[Array]] = {}
+    for name, dtype, lengths in header["arrays"]:
+        ends = np.cumsum(lengths)
+        values = np.frombuffer(payload, dtype=dtype, count=int(ends[-1]))
+        columns[name] = np.split(values, ends[:-1])
+        payload = payload[values.nbytes :]
+    per_row = zip(*columns.values(), strict=True)
+    return [
+        FeatureRow(dict(zip(columns, arrays, strict=True)), tokens)
+        for arrays, tokens in zip(per_row, header["tokens"], strict=True)
+    ]
 
 
 def pack_answer(number: int, done: Finished) -> bytes:

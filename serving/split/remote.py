@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from features.rows import FeatureRow
 from serving.errors import Code, JubakoError
 from serving.rows import Finished
 from serving.split.frames import pack, pack_request, unpack, unpack_answer
@@ -39,9 +40,9 @@ class Runner:
         self._socket: ClientConnection | None = None
         self._reader: asyncio.Task[None] | None = None
 
-    async def run(self, model: str, rows: Sequence[Sequence[int]], deadline: float) -> Finished:
+    async def run(self, model: str, rows: Sequence[FeatureRow], deadline: float) -> Finished:
         """Have rows computed before `deadline`, a time of `time.monotonic`."""
-        tokens = sum(map(len, rows))
+        tokens = sum(row.tokens for row in rows)
         self.tokens_in_flight += tokens
         try:
             async with asyncio.timeout(deadline - monotonic()):
@@ -61,7 +62,7 @@ class Runner:
         if self._reader is not None:
             self._reader.cancel()
 
-    async def _try(self, model: str, rows: Sequence[Sequence[int]], deadline: float) -> Finished:
+    async def _try(self, model: str, rows: Sequence[FeatureRow], deadline: float) -> Finished:
         socket = await self._connected()
         number = next(self._numbers)
         future: asyncio.Future[Finished] = asyncio.get_running_loop().create_future()
@@ -118,8 +119,8 @@ class RemoteBackend:
     def refuse_if_full(self) -> None:
         """Leave it to the runner, which knows its queue."""
 
-    async def run(self, rows: Sequence[Sequence[int]], deadline: float) -> Finished:
-        """Compute rows of token ids before `deadline`, a time of `time.monotonic`."""
+    async def run(self, rows: Sequence[FeatureRow], deadline: float) -> Finished:
+        """Compute rows before `deadline`, a time of `time.monotonic`."""
         runner = min(self._runners, key=lambda runner: runner.tokens_in_flight)
         done = await runner.run(self._model, rows, deadline)
         self.last_success = monotonic()

@@ -8,11 +8,12 @@ import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from export.quantize import quantise
 from export.rowwise import Recipe, find_sites, quantise_sites
-from features.text import TokenBatch
+from features.rows import Feed
 
 WIDTH, OUT = 64, 48
 INPUTS = ("input_ids", "attention_mask")
@@ -107,7 +108,7 @@ def test_weights_become_int8_and_the_fp32_ones_leave_the_file(pair: tuple[onnx.M
 def test_choice_prefers_smoothing_where_a_channel_stands_out(tmp_path: Path) -> None:
     onnx.save(_model(), tmp_path / "fp32.onnx")
     ids = np.arange(48).reshape(6, 8)
-    choices = quantise(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", [TokenBatch(ids, np.ones_like(ids), ids.size)])
+    choices = quantise(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", [_feed(ids)])
     assert [choice.role for choice in choices] == [(WIDTH, OUT)]
     assert choices[0].smoothing > 0.0
 
@@ -120,4 +121,8 @@ def test_a_graph_without_products_is_refused(tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "fp32.onnx")
     ids = np.ones((1, 4), dtype=np.int64)
     with pytest.raises(ValueError, match="no product"):
-        quantise(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", [TokenBatch(ids, ids, 4)])
+        quantise(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", [_feed(ids)])
+
+
+def _feed(ids: NDArray[np.int64]) -> Feed:
+    return Feed({"input_ids": ids, "attention_mask": np.ones_like(ids)}, len(ids), ids.size, ids.size)

@@ -4,31 +4,38 @@ import numpy as np
 import pytest
 
 from bundle.bundle import TOKENIZER_FILE, Bundle
-from features.text import TextTokenizer
+from features.rows import FeatureRow
+from features.text import IDS, MASK, TextTokenizer
 from loadtests.bound import BUDGETS, Bound, Setting, cut
 from tests.tiny import GRAPH_FILE, MAX_TOKENS, embed_directly
 
 TEXTS = ["the lacquer box holds three trays", "short", "a server answers many questions at once", "vectors"] * 20
 
 
+def tokenizer_of(bundle: Bundle) -> TextTokenizer:
+    return TextTokenizer(bundle.root / TOKENIZER_FILE, MAX_TOKENS)
+
+
+def token_rows(*lengths: int) -> list[FeatureRow]:
+    return [FeatureRow({IDS: np.full(length, 7)}, length) for length in lengths]
+
+
 @pytest.fixture
 def bound(tiny: Bundle) -> Bound:
-    tokenizer = TextTokenizer(tiny.root / TOKENIZER_FILE, MAX_TOKENS)
-    rows = [row.ids for row in tokenizer.encode(TEXTS)]
-    return Bound(tiny.root / GRAPH_FILE, rows, tokenizer.pad_id)
+    tokenizer = tokenizer_of(tiny)
+    return Bound(tiny.root / GRAPH_FILE, tokenizer.encode(TEXTS), tokenizer)
 
 
-def test_cut_keeps_every_row_and_the_budget() -> None:
-    rows = [[7] * length for length in (3, 50, 4, 4, 9, 1, 2, 12)]
-    batches = cut(rows, batch_tokens=16, pad_id=0)
-    lengths = sorted(int(length) for batch in batches for length in batch.attention_mask.sum(axis=1))
+def test_cut_keeps_every_row_and_the_budget(tiny: Bundle) -> None:
+    batches = cut(token_rows(3, 50, 4, 4, 9, 1, 2, 12), batch_tokens=16, features=tokenizer_of(tiny))
+    lengths = sorted(int(length) for batch in batches for length in batch.inputs[MASK].sum(axis=1))
     assert lengths == [1, 2, 3, 4, 4, 9, 12, 50]
-    assert all(batch.input_ids.size <= 16 or len(batch.input_ids) == 1 for batch in batches)
+    assert all(batch.padded_tokens <= 16 or batch.rows == 1 for batch in batches)
 
 
-def test_cut_puts_like_lengths_together_longest_first() -> None:
-    batches = cut([[1] * 2, [1] * 8, [1] * 2, [1] * 8], batch_tokens=16, pad_id=0)
-    assert [batch.input_ids.shape for batch in batches] == [(2, 8), (2, 2)]
+def test_cut_puts_like_lengths_together_longest_first(tiny: Bundle) -> None:
+    batches = cut(token_rows(2, 8, 2, 8), batch_tokens=16, features=tokenizer_of(tiny))
+    assert [batch.inputs[IDS].shape for batch in batches] == [(2, 8), (2, 2)]
 
 
 def test_a_pass_counts_all_texts(bound: Bound) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from features.rows import FeatureRow
 from serving.admission import Admission
 from serving.batching import Budget
 from serving.metrics import QueueMetrics, SchedulerMetrics
@@ -32,8 +33,9 @@ class FakeDevice:
         if not gated:
             self.gate.set()
 
-    def compute(self, rows: Sequence[Sequence[int]], alone: bool) -> Computed:
-        self.batches.append([list(row) for row in rows])
+    def compute(self, features: Sequence[FeatureRow], alone: bool) -> Computed:
+        rows = [row.arrays["input_ids"].tolist() for row in features]
+        self.batches.append(rows)
         self.alone.append(alone)
         self.begun.release()
         assert self.gate.wait(10)
@@ -41,6 +43,10 @@ class FakeDevice:
             raise RuntimeError("poison")
         outputs = np.array([[sum(row), len(row)] for row in rows], dtype=np.float32)
         return Computed(outputs, len(rows) * max(map(len, rows)), 0.001)
+
+
+def token_rows(ids: Sequence[Sequence[int]]) -> list[FeatureRow]:
+    return [FeatureRow({"input_ids": np.array(row)}, len(row)) for row in ids]
 
 
 def make_scheduler(

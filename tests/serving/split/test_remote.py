@@ -6,6 +6,7 @@ import pytest
 from websockets.exceptions import ConnectionClosedError
 
 from serving.split.remote import Runner
+from tests.serving.fakes import token_rows
 
 
 class ClosingSocket:
@@ -24,7 +25,7 @@ async def test_a_caller_that_leaves_while_the_connection_breaks_is_not_kept() ->
     runner = Runner("file:///nowhere")
     socket: Any = ClosingSocket()
     runner._socket = socket
-    call = asyncio.create_task(runner.run("text", [[1, 2]], monotonic() + 30))
+    call = asyncio.create_task(runner.run("text", token_rows([[1, 2]]), monotonic() + 30))
     await asyncio.sleep(0.02)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
