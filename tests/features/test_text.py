@@ -2,7 +2,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundle.bundle import TOKENIZER_FILE, Bundle
+from bundle.bundle import Bundle
+from features.pipeline import TOKENIZER_FILE
 from features.rows import pad
 from features.text import IDS, TextTokenizer
 
