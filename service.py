@@ -4,8 +4,9 @@ from typing import Any
 
 import bentoml
 
+from serving.api.classify import classify_payload, classify_query
 from serving.api.embed import embed_payload, embed_query
-from serving.api.schemas import EmbedBody
+from serving.api.schemas import ClassifyBody, EmbedBody
 from serving.service import check_bundles, jubako_service, load_core
 from serving.settings import Settings
 
@@ -14,7 +15,7 @@ SETTINGS = Settings()
 
 @jubako_service(SETTINGS)
 class Jubako:
-    """Embeds texts with exported ONNX graphs."""
+    """Embeds and classifies with exported ONNX graphs."""
 
     def __init__(self) -> None:
         self.core = load_core(SETTINGS, Jubako)
@@ -44,6 +45,27 @@ class Jubako:
         }
         query = embed_query(EmbedBody.model_validate(asked))
         return embed_payload(await self.core.embed(query), query.form)
+
+    @bentoml.api
+    async def classify(
+        self,
+        inputs: list[str | dict[str, Any]],
+        model: str | None = None,
+        top_k: int | None = None,
+        threshold: float | None = None,
+        candidate_labels: list[str] | None = None,
+        truncate: bool = True,
+    ) -> dict[str, Any]:
+        """Classify texts or records; the contract of `POST /classify`."""
+        asked = {
+            "inputs": inputs,
+            "model": model,
+            "top_k": top_k,
+            "threshold": threshold,
+            "candidate_labels": candidate_labels,
+            "truncate": truncate,
+        }
+        return classify_payload(await self.core.classify(classify_query(ClassifyBody.model_validate(asked))))
 
     @bentoml.on_deployment
     def check() -> None:

@@ -1,6 +1,7 @@
 """A bundle on disk: open it, trust it, pick the graph to run."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +11,7 @@ from bundle.digest import check_files, describe_files
 from bundle.errors import BundleError
 from bundle.golden import Golden
 from bundle.manifest import MANIFEST_FILE, GraphRecord, Manifest, Precision, Provider
-
-TOKENIZER_FILE = "tokenizer.json"
+from features.labels import LABELS_FILE, LabelSet
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,8 @@ class Bundle:
         Raises:
             BundleError: there is no manifest, or it does not follow the schema.
         """
-        path = root / MANIFEST_FILE
-        try:
-            return cls(root, Manifest.model_validate_json(path.read_bytes()))
-        except OSError as error:
-            raise BundleError(f"{MANIFEST_FILE}: cannot be read in {root} ({error.strerror})") from error
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "document"
-            raise BundleError(f"{MANIFEST_FILE}: {where}: {first['msg']}") from error
+        with telling_the_file(MANIFEST_FILE, root):
+            return cls(root, Manifest.model_validate_json((root / MANIFEST_FILE).read_bytes()))
 
     @property
     def tag(self) -> str:
@@ -47,6 +40,16 @@ class Bundle:
     def golden(self) -> Golden:
         """The self-test the bundle carries."""
         return Golden.read(self.root)
+
+    @property
+    def labels(self) -> LabelSet:
+        """The labels and the decision rule of a classifier.
+
+        Raises:
+            BundleError: `labels.json` is missing or does not follow its schema.
+        """
+        with telling_the_file(LABELS_FILE, self.root):
+            return LabelSet.model_validate_json((self.root / LABELS_FILE).read_bytes())
 
     def verify(self) -> None:
         """Check every file against its digest.
@@ -92,6 +95,19 @@ class Bundle:
         if graph.precision is not Precision.INT8:
             return True
         return graph.metric_drop <= limits.metric_drop and graph.batch_invariance >= limits.batch_invariance_min_cosine
+
+
+@contextmanager
+def telling_the_file(name: str, root: Path) -> Iterator[None]:
+    """Turn what goes wrong when a JSON file of a bundle is read into a `BundleError` that names file and field."""
+    try:
+        yield
+    except OSError as error:
+        raise BundleError(f"{name}: cannot be read in {root} ({error.strerror})") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "document"
+        raise BundleError(f"{name}: {where}: {first['msg']}") from error
 
 
 def seal(root: Path, manifest: Manifest) -> Bundle:

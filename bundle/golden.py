@@ -1,7 +1,8 @@
 """Golden vectors: a few inputs and their reference outputs, the self-test a bundle carries with it.
 
-Stored as an NPZ of plain arrays (no Python objects, so nothing is executed on load):
-`inputs` fixed-width unicode [rows], `outputs` float32 [rows, dimensions] from the PyTorch module.
+Stored as an NPZ of plain arrays (no Python objects, so nothing is executed on load): `inputs` fixed-width unicode
+[rows], `outputs` float32 [rows, outputs] from the PyTorch module. An input is a text as the model's features encode it;
+a classifier's is the one text that its record was turned into, and its outputs are scores.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ class Golden:
     """Inputs and the outputs that the PyTorch module gave for them."""
 
     inputs: list[str]
-    outputs: NDArray[np.float32]  # [rows, dimensions]
+    outputs: NDArray[np.float32]  # [rows, outputs]
 
     def write(self, root: Path) -> None:
         """Write `golden.npz` into the bundle's folder."""
@@ -49,11 +50,25 @@ class Golden:
         Raises:
             BundleError: a row is not finite or its cosine to the reference is below `min_cosine`.
         """
-        if outputs.shape != self.outputs.shape:
-            raise BundleError(f"{GOLDEN_FILE}: the graph answers {outputs.shape}, expected {self.outputs.shape}")
+        self._check_shape(outputs)
         worst = float(cosine_rows(outputs, self.outputs).min())
         if not worst >= min_cosine:
             raise BundleError(f"{GOLDEN_FILE}: cosine {worst:.5f} to the reference, at least {min_cosine} is required")
+
+    def check_scores(self, scores: NDArray[np.float32], max_abs: float) -> None:
+        """Compare a classifier's scores [rows, labels] for `inputs` with the reference.
+
+        Raises:
+            BundleError: a score is not finite or further than `max_abs` from the reference.
+        """
+        self._check_shape(scores)
+        worst = float(np.abs(scores - self.outputs).max())
+        if not worst <= max_abs:
+            raise BundleError(f"{GOLDEN_FILE}: a score is {worst:.5f} off the reference, at most {max_abs} is allowed")
+
+    def _check_shape(self, outputs: NDArray[np.float32]) -> None:
+        if outputs.shape != self.outputs.shape:
+            raise BundleError(f"{GOLDEN_FILE}: the graph answers {outputs.shape}, expected {self.outputs.shape}")
 
 
 def cosine_rows(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -55,7 +55,7 @@ class FileRecord(Strict):
 
 
 class Parity(Strict):
-    """How far a graph's outputs are from the PyTorch module's, over `rows` inputs."""
+    """How far a graph's outputs, vectors or scores, are from the PyTorch module's, over `rows` inputs."""
 
     reference: str
     """What the graph was compared with, for example `pytorch fp32`."""
@@ -99,6 +99,8 @@ class Tolerances(Strict):
     """The gates a graph has to pass to be served."""
 
     fp32_min_cosine: float = 0.9999
+    fp32_max_abs: float = 1e-4
+    """Largest absolute difference of a classifier's score from PyTorch's."""
     fp16_min_cosine: float = 0.999
     batch_invariance_min_cosine: float = 0.9999
     metric_drop: float = 0.005
@@ -136,15 +138,19 @@ class Manifest(Strict):
     provenance: Provenance
     training_data: TrainingData | None = None
     metrics: list[TaskMetric] = []
-    similarity: Literal["cosine", "dot"]
-    pooling: str
+    record: Literal["text", "book", "paper"] = "text"
+    """What an input is: plain text only, or a record of this kind, for whose body plain text stands."""
+    similarity: Literal["cosine", "dot"] | None = None
+    pooling: str | None = None
     """How token vectors become one vector, for example `mean`; it is inside the graph and told here for people."""
-    normalized: bool
+    normalized: bool | None = None
     """Whether the graph's output has unit length."""
-    dimensions: int = Field(gt=0)
+    dimensions: int | None = Field(None, gt=0)
+    """Length of the graph's output vector; like the three fields before it absent where a model gives no vectors."""
     matryoshka: list[int] = []
     """Shorter sizes the model was trained for; empty when it was not trained with a matryoshka loss."""
     max_tokens: int = Field(gt=0)
+    """Longest input the model reads whole: transformer tokens, or n-grams where it has no transformer."""
     prompts: dict[str, str] = {}
     default_prompt: str | None = None
     """Name of the prompt that is put before every input when a request names none."""
@@ -162,3 +168,16 @@ class Manifest(Strict):
         if self.default_prompt is not None and self.default_prompt not in self.prompts:
             raise ValueError(f"default_prompt {self.default_prompt!r} is not among the prompts {sorted(self.prompts)}")
         return self
+
+    @model_validator(mode="after")
+    def _vectors_are_described(self) -> Self:
+        if VECTOR_TASKS.isdisjoint(self.tasks):
+            return self
+        absent = [field for field in VECTOR_FIELDS if getattr(self, field) is None]
+        if absent:
+            raise ValueError(f"a model that gives vectors has to state {', '.join(absent)}")
+        return self
+
+
+VECTOR_TASKS = frozenset({Task.EMBED, Task.RECOMMEND})
+VECTOR_FIELDS = ("similarity", "pooling", "normalized", "dimensions")

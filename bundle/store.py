@@ -43,6 +43,15 @@ def find(tag: str) -> Bundle:
         raise BundleError(f"no bundle {tag!r} in the model store (stored: {stored}); run `jubako export`") from error
 
 
+def is_stored(tag: str) -> bool:
+    """Tell whether there is a bundle `name` or `name:version`."""
+    try:
+        bentoml.models.get(tag)
+    except NotFound:
+        return False
+    return True
+
+
 def bundles() -> Iterator[Bundle]:
     """Yield the stored bundles, newest first; entries of other tools and unreadable bundles are passed over."""
     entries = [entry for entry in bentoml.models.list() if LABEL in entry.info.labels]

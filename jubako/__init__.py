@@ -1,6 +1,6 @@
 """Jubako's public package: the Python clients and the `jubako` command."""
 
-from jubako.client import AsyncClient, Client, Embeddings
+from jubako.client import AsyncClient, Classifications, Client, Embeddings, Scored
 from jubako.errors import ServerError
 
-__all__ = ["AsyncClient", "Client", "Embeddings", "ServerError"]
+__all__ = ["AsyncClient", "Classifications", "Client", "Embeddings", "Scored", "ServerError"]

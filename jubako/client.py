@@ -7,10 +7,10 @@ tried again after the time it names.
 import asyncio
 import base64
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import httpx
 import numpy as np
@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from jubako.errors import ServerError
 
 RETRY_STATUSES = frozenset({429, 503})
+
+Input = str | Mapping[str, Any]
+"""A text or a record: a book (title, description, author) or a paper (title, abstract)."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,40 @@ class Embeddings:
     model: str
     version: str
     tokens: int
+
+
+class Scored(NamedTuple):
+    """One label of one input."""
+
+    label: str
+    """Stable identifier, for programs."""
+    name: str
+    """Display name, for people."""
+    score: float
+    assigned: bool
+
+
+@dataclass(frozen=True)
+class Classifications:
+    """Answer to a classify request."""
+
+    labels: list[list[Scored]]
+    """For each input its labels, best first; empty where the input met an error."""
+    errors: dict[int, ServerError]
+    """Errors of single inputs, by index."""
+    model: str
+    version: str
+    tokens: int
+
+    def assigned(self, index: int) -> list[str]:
+        """Return the labels that an input was given, best first.
+
+        Raises:
+            ServerError: the one that this input met.
+        """
+        if index in self.errors:
+            raise self.errors[index]
+        return [scored.label for scored in self.labels[index] if scored.assigned]
 
 
 class Client:
@@ -48,6 +85,26 @@ class Client:
     def embed(self, texts: str | Sequence[str], *, model: str | None = None, **options: Any) -> Embeddings:
         """Embed texts. `options` are the other fields of `POST /embed`: prompt, dimensions, normalize, truncate."""
         return _read_embeddings(self._call("POST", "/embed", _embed_body(texts, model, options)))
+
+    def classify(
+        self,
+        inputs: Input | Sequence[Input],
+        *,
+        model: str | None = None,
+        top_k: int | None = None,
+        threshold: float | None = None,
+        candidate_labels: list[str] | None = None,
+        truncate: bool = True,
+    ) -> Classifications:
+        """Classify texts or records.
+
+        `top_k` keeps the best labels, `threshold` takes the place of the labels' own, `candidate_labels` has a text
+        encoder choose among labels of yours, and with `truncate` off a text that is too long is an error.
+        """
+        body = _classify_body(
+            inputs, model=model, top_k=top_k, threshold=threshold, candidate_labels=candidate_labels, truncate=truncate
+        )
+        return _read_classifications(self._call("POST", "/classify", body))
 
     def models(self) -> list[dict[str, Any]]:
         """List the models that are served."""
@@ -91,6 +148,22 @@ class AsyncClient:
         """Embed texts; as `Client.embed`."""
         return _read_embeddings(await self._call("POST", "/embed", _embed_body(texts, model, options)))
 
+    async def classify(
+        self,
+        inputs: Input | Sequence[Input],
+        *,
+        model: str | None = None,
+        top_k: int | None = None,
+        threshold: float | None = None,
+        candidate_labels: list[str] | None = None,
+        truncate: bool = True,
+    ) -> Classifications:
+        """Classify texts or records; as `Client.classify`."""
+        body = _classify_body(
+            inputs, model=model, top_k=top_k, threshold=threshold, candidate_labels=candidate_labels, truncate=truncate
+        )
+        return _read_classifications(await self._call("POST", "/classify", body))
+
     async def models(self) -> list[dict[str, Any]]:
         """List the models that are served."""
         listed: list[dict[str, Any]] = (await self._call("GET", "/models"))["models"]
@@ -128,6 +201,11 @@ def _embed_body(texts: str | Sequence[str], model: str | None, options: dict[str
     return {"inputs": inputs, "encoding_format": "base64", **named, **options}
 
 
+def _classify_body(inputs: Input | Sequence[Input], **asked: object) -> dict[str, Any]:
+    listed = [inputs] if isinstance(inputs, str | Mapping) else list(inputs)
+    return {"inputs": listed, **{key: value for key, value in asked.items() if value is not None}}
+
+
 def _read_embeddings(answer: dict[str, Any]) -> Embeddings:
     rows: dict[int, NDArray[np.float32]] = {}
     errors: dict[int, ServerError] = {}
@@ -141,6 +219,16 @@ def _read_embeddings(answer: dict[str, Any]) -> Embeddings:
     for index, row in rows.items():
         vectors[index] = row
     return Embeddings(vectors, errors, answer["model"], answer["version"], answer["usage"]["tokens"])
+
+
+def _read_classifications(answer: dict[str, Any]) -> Classifications:
+    labels = [[_scored(told) for told in item.get("labels", [])] for item in answer["data"]]
+    errors = {item["index"]: ServerError.from_answer(200, item) for item in answer["data"] if "error" in item}
+    return Classifications(labels, errors, answer["model"], answer["version"], answer["usage"]["tokens"])
+
+
+def _scored(told: dict[str, Any]) -> Scored:
+    return Scored(told["label"], told["name"], told["score"], told["assigned"])
 
 
 def _wait_before_retry(response: httpx.Response) -> float | None:

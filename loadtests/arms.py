@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.bundle import TOKENIZER_FILE, Bundle
+from bundle.bundle import Bundle
 from bundle.golden import cosine_rows
 from bundle.manifest import Provider
+from features.pipeline import TOKENIZER_FILE
 from loadtests import native_service
 from loadtests.plan import Request
 from loadtests.servers import Server, bentoml_serve, free_port

@@ -20,12 +20,13 @@ from serving.admission import Admission
 from serving.api.asgi import Receive, Scope, Send, json_answer, read_body, send_answer
 from serving.batching import Budget
 from serving.core import Core
-from serving.loading import open_tokenizer
 from serving.metrics import QueueMetrics, SchedulerMetrics
+from serving.model import Placement, Result
+from serving.opening import open_tokenizer
 from serving.scheduler import Computed, Scheduler
 from serving.service import FrontedService
 from serving.settings import Settings
-from serving.text_model import Placement, TextModel, TextResult
+from serving.text_model import TextModel
 
 DIMENSIONS = 384
 BUNDLE = "LOADTEST_BUNDLE"
@@ -72,9 +73,9 @@ class InstantModel(TextModel):
 
     async def embed(
         self, inputs: Sequence[object], *, deadline: float, prompt: str | None = None, truncate: bool = True
-    ) -> TextResult:
+    ) -> Result:
         """Answer the vector for each input."""
-        return TextResult([vector() for _ in inputs], len(inputs))
+        return Result([vector() for _ in inputs], len(inputs))
 
 
 class InstantDevice:

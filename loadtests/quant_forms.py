@@ -34,12 +34,12 @@ from export.quantize import quantise
 from export.rowwise import Recipe, find_sites, quantise_sites
 from export.runner import Vectors, embed, run_graph, run_module
 from export.similarity import SimilarityTask, load_task
-from export.source import resolve
-from export.tokenizer import write_tokenizer
 from features.rows import Feed
 from features.text import TextTokenizer
 from models.checkpoint import read_checkpoint
+from models.source import resolve
 from models.text import SentenceEncoder
+from models.tokenizer import write_tokenizer
 
 SHAPES = ((1, 16), (1, 64), (1, 256), (8, 32), (8, 128), (32, 64))
 """Rows and tokens of the timed batches, without padding."""

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.bundle import TOKENIZER_FILE, Bundle
+from bundle.bundle import Bundle
 from bundle.manifest import Provider
+from features.pipeline import TOKENIZER_FILE
 from features.text import TextTokenizer
 from loadtests.arms import Arm, Variant, check_answers, make_arms, untuned
 from loadtests.bound import Bound, describe

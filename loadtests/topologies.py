@@ -13,8 +13,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bundle.bundle import TOKENIZER_FILE
 from bundle.store import find
+from features.pipeline import TOKENIZER_FILE
 from features.text import TextTokenizer
 from loadtests.arms import own_home
 from loadtests.machine import describe_machine, describe_versions

@@ -4,12 +4,17 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic
+from typing import cast
 
 from bundle.manifest import Task
+from serving.classifier_model import ClassifierModel
+from serving.classifying import Classified
 from serving.errors import Code, JubakoError
+from serving.model import Model, Result
 from serving.settings import Settings
-from serving.text_model import TextModel, TextResult
+from serving.text_model import TextModel
 from serving.vectors import AS_IT_IS, VectorForm
+from serving.zero_shot import ZeroShot
 
 
 @dataclass(frozen=True)
@@ -29,15 +34,41 @@ class EmbedAnswer:
     """What a transport formats."""
 
     model: TextModel
-    result: TextResult
+    result: Result
+
+
+@dataclass(frozen=True)
+class ClassifyQuery:
+    """What every transport turns a classify request into."""
+
+    inputs: list[object]
+    model: str | None = None
+    top_k: int | None = None
+    """Best labels to tell; None: all."""
+    threshold: float | None = None
+    """Takes the place of the labels' own thresholds."""
+    candidate_labels: list[str] | None = None
+    """Labels to choose from, with a text encoder, in place of a classifier's own."""
+    truncate: bool = True
+    timeout_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class ClassifyAnswer:
+    """What a transport formats."""
+
+    model: Model
+    classified: Classified
+    top_k: int | None
 
 
 class Core:
     """The models that are served, by name."""
 
-    def __init__(self, models: Mapping[str, TextModel], settings: Settings) -> None:
+    def __init__(self, models: Mapping[str, Model], settings: Settings) -> None:
         self.models = dict(models)
         self.settings = settings
+        self._zero_shot: dict[str, ZeroShot] = {}
         self._probe: asyncio.Task[None] | None = None
 
     async def embed(self, query: EmbedQuery) -> EmbedAnswer:
@@ -47,30 +78,54 @@ class Core:
             JubakoError: nothing of the request can be answered; an input at fault is told in its place instead, as
                 long as another one is in order.
         """
-        deadline = monotonic() + (query.timeout_ms or self.settings.limits.deadline_ms) / 1000
-        model = self.model_for(Task.EMBED, query.model)
-        query.form.check(model.manifest.dimensions, model.manifest.normalized)
+        deadline = self._deadline(query.timeout_ms)
+        model = cast(TextModel, self.model_for(Task.EMBED, query.model))
+        query.form.check(model.manifest.dimensions or 0, bool(model.manifest.normalized))
         self._check_count(len(query.inputs))
         result = await model.embed(query.inputs, deadline=deadline, prompt=query.prompt, truncate=query.truncate)
-        errors = [output for output in result.outputs if isinstance(output, JubakoError)]
-        if len(errors) == len(result.outputs):
-            raise errors[0]
+        _raise_if_none_is_in_order(result)
         return EmbedAnswer(model, result)
 
-    def model_for(self, task: Task, name: str | None) -> TextModel:
+    async def classify(self, query: ClassifyQuery) -> ClassifyAnswer:
+        """Classify the inputs of one request, by a classifier's labels or by labels of the caller's.
+
+        Raises:
+            JubakoError: as `embed`.
+        """
+        deadline = self._deadline(query.timeout_ms)
+        self._check_count(len(query.inputs))
+        if query.candidate_labels is None:
+            model = cast(ClassifierModel, self.model_for(Task.CLASSIFY, query.model))
+            classified = await model.classify(
+                query.inputs, deadline=deadline, threshold=query.threshold, truncate=query.truncate
+            )
+            _raise_if_none_is_in_order(classified.result)
+            return ClassifyAnswer(model, classified, query.top_k)
+        encoder = self._zero_shot_for(query.model)
+        classified = await encoder.classify(
+            query.inputs, query.candidate_labels, deadline=deadline, threshold=query.threshold, truncate=query.truncate
+        )
+        _raise_if_none_is_in_order(classified.result)
+        return ClassifyAnswer(encoder.model, classified, query.top_k)
+
+    def model_for(self, task: Task, name: str | None) -> Model:
         """Return the named model, or the first that can do the task.
 
         Raises:
-            JubakoError: `unknown_model`, naming the models that are loaded.
+            JubakoError: `unknown_model`, naming the loaded models that can.
         """
         able = {key: model for key, model in self.models.items() if task in model.manifest.tasks}
         if name is None and able:
             return next(iter(able.values()))
         if name in able:
             return able[name]
-        raise self.unknown_model(name, able)
+        if name is not None and name not in self.models:
+            raise self.unknown_model(name, able)
+        told = ", ".join(sorted(able)) or "none"
+        who = f"model {name!r} cannot {task}" if name is not None else f"no loaded model can {task}"
+        raise JubakoError(Code.UNKNOWN_MODEL, f"{who}; loaded models that can: {told}", param="model")
 
-    def unknown_model(self, name: str | None, known: Mapping[str, TextModel] | None = None) -> JubakoError:
+    def unknown_model(self, name: str, known: Mapping[str, Model] | None = None) -> JubakoError:
         """Return the error that tells which models there are."""
         loaded = ", ".join(sorted(self.models if known is None else known)) or "none"
         return JubakoError(Code.UNKNOWN_MODEL, f"unknown model {name!r}; loaded models: {loaded}", param="model")
@@ -104,11 +159,30 @@ class Core:
                     Code.NOT_READY, f"model {name!r} did not answer its probe: {error.message}", retry_after_s=1
                 ) from error
 
+    def _zero_shot_for(self, name: str | None) -> ZeroShot:
+        if name in self.models and Task.EMBED not in self.models[name].manifest.tasks:
+            raise JubakoError(
+                Code.INVALID_VALUE,
+                f"model {name!r} has labels of its own; for candidate_labels name a text model or leave model out",
+                param="model",
+            )
+        model = cast(TextModel, self.model_for(Task.EMBED, name))
+        return self._zero_shot.setdefault(model.manifest.name, ZeroShot(model))
+
+    def _deadline(self, timeout_ms: float | None) -> float:
+        return monotonic() + (timeout_ms or self.settings.limits.deadline_ms) / 1000
+
     def _check_count(self, inputs: int) -> None:
         limit = self.settings.limits.max_inputs
         if not inputs:
-            raise JubakoError(Code.INVALID_VALUE, "inputs is empty; send at least one text", param="inputs")
+            raise JubakoError(Code.INVALID_VALUE, "inputs is empty; send at least one", param="inputs")
         if inputs > limit:
             raise JubakoError(
                 Code.TOO_LARGE, f"{inputs} inputs in one request, the limit is {limit}; split it", param="inputs"
             )
+
+
+def _raise_if_none_is_in_order(result: Result) -> None:
+    errors = result.errors
+    if len(errors) == len(result.outputs):
+        raise errors[0]

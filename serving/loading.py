@@ -6,47 +6,45 @@ from time import monotonic, perf_counter
 
 import numpy as np
 
-from bundle.bundle import TOKENIZER_FILE, Bundle
+from bundle.bundle import Bundle
 from bundle.errors import BundleError
-from bundle.manifest import Precision, Provider
+from bundle.manifest import Precision, Task
 from bundle.store import find
-from features.text import TextTokenizer
+from features.rows import Features
 from serving.admission import Admission
 from serving.batching import Budget
+from serving.bounds import BOUNDS
 from serving.engine import GraphEngine
 from serving.metrics import QueueMetrics, SchedulerMetrics
-from serving.scheduler import Scheduler
+from serving.model import Model, Placement
+from serving.opening import Opened, open_parts
+from serving.scheduler import Outputs, Scheduler
 from serving.settings import Engine as EngineSettings
 from serving.settings import Settings
 from serving.split.remote import RemoteBackend, Runner
-from serving.text_model import Placement, TextModel
 
 logger = logging.getLogger("jubako.loading")
 
-BATCH_TOKENS = {Provider.CPU: 512, Provider.CUDA: 16_384}
-"""Token budget of a micro-batch where the settings leave it open: past these sizes throughput is flat."""
-QUEUE_TOKENS = {Provider.CPU: 65_536, Provider.CUDA: 2_097_152}
-"""Bound of the queue where the settings leave it open: a few seconds of work."""
-TOKENIZER_THREADS = {Provider.CPU: 1, Provider.CUDA: 4}
-"""One thread tokenises faster than a CPU computes; a GPU takes several."""
 GOLDEN_SLACK = 0.002
-"""How much further from the reference than at export a graph may be: other processors round otherwise."""
+"""How much further from the reference than at export a graph's cosine may be: other processors round otherwise."""
+SCORE_SLACK = 0.005
+"""The same for a score, over inputs among which export may not have met the worst."""
 
 
-def load_text_model(tag: str, settings: Settings) -> TextModel:
-    """Load a text model that computes in this process.
+def load_model(tag: str, settings: Settings) -> Model:
+    """Load a model that computes in this process.
 
     Raises:
         BundleError: as `load_scheduler`.
     """
-    bundle, engine = load_engine(tag, settings)
+    parts, engine = load_engine(tag, settings)
     placement = Placement(engine.graph.file, engine.device)
-    backend = make_scheduler(bundle, engine, settings)
-    return TextModel(bundle.manifest, placement, open_tokenizer(bundle), backend, TOKENIZER_THREADS[engine.provider])
+    threads = BOUNDS[parts.cost, engine.provider].encode_threads
+    return parts.model(placement, make_scheduler(parts, engine, settings), threads)
 
 
-def load_remote_model(tag: str, runners: Sequence[Runner]) -> TextModel:
-    """Load a text model that computes in runner processes; here it is only tokenised.
+def load_remote_model(tag: str, runners: Sequence[Runner]) -> Model:
+    """Load a model that computes in runner processes; here its inputs are only read and encoded.
 
     Raises:
         BundleError: there is no such bundle, or a file was altered.
@@ -54,12 +52,11 @@ def load_remote_model(tag: str, runners: Sequence[Runner]) -> TextModel:
     bundle = find(tag)
     bundle.verify()
     placement = Placement("chosen by the runners", f"{len(runners)} runner(s)")
-    backend = RemoteBackend(bundle.manifest.name, runners)
-    return TextModel(bundle.manifest, placement, open_tokenizer(bundle), backend)
+    return open_parts(bundle).model(placement, RemoteBackend(bundle.manifest.name, runners))
 
 
 def load_scheduler(tag: str, settings: Settings) -> Scheduler:
-    """Load the computing half of a text model.
+    """Load the computing half of a model.
 
     Raises:
         BundleError: there is no such bundle, a file was altered, no graph may run here, or the self-test fails.
@@ -67,14 +64,15 @@ def load_scheduler(tag: str, settings: Settings) -> Scheduler:
     return make_scheduler(*load_engine(tag, settings), settings)
 
 
-def load_engine(tag: str, settings: Settings) -> tuple[Bundle, GraphEngine]:
-    """Open a bundle's engine; it has passed its hashes and its golden vectors when this returns."""
+def load_engine(tag: str, settings: Settings) -> tuple[Opened, GraphEngine]:
+    """Open a bundle's parts and its engine; it has passed its hashes and its golden vectors when this returns."""
     begin = perf_counter()
     bundle = find(tag)
     bundle.verify()
-    engine = sound_engine(bundle, settings.engine)
+    parts = open_parts(bundle)
+    engine = _sound(bundle, parts.features, settings.engine)
     logger.info("%s ready in %.1f s: %s on %s", bundle.tag, perf_counter() - begin, engine.graph.file, engine.device)
-    return bundle, engine
+    return parts, engine
 
 
 def sound_engine(bundle: Bundle, settings: EngineSettings) -> GraphEngine:
@@ -86,44 +84,49 @@ def sound_engine(bundle: Bundle, settings: EngineSettings) -> GraphEngine:
     Raises:
         BundleError: as `load_scheduler`.
     """
-    tokenizer = open_tokenizer(bundle)
-    engine = GraphEngine(bundle, tokenizer, settings)
-    try:
-        self_test(bundle, tokenizer, engine)
-    except BundleError as error:
-        if engine.graph.precision is not Precision.INT8 or settings.precision is Precision.INT8:
-            raise
-        logger.warning("%s: the 8-bit graph fails on this processor (%s); serving floats", bundle.tag, error)
-        engine = GraphEngine(bundle, tokenizer, settings, besides=[Precision.INT8])
-        self_test(bundle, tokenizer, engine)
-    return engine
+    return _sound(bundle, open_parts(bundle).features, settings)
 
 
-def open_tokenizer(bundle: Bundle) -> TextTokenizer:
-    """Open the tokeniser of a text bundle."""
-    return TextTokenizer(bundle.root / TOKENIZER_FILE, bundle.manifest.max_tokens)
-
-
-def self_test(bundle: Bundle, tokenizer: TextTokenizer, engine: GraphEngine) -> None:
-    """Hold an engine to the bundle's golden vectors, alone and in a micro-batch.
+def self_test(bundle: Bundle, features: Features, engine: GraphEngine) -> None:
+    """Hold an engine to the bundle's golden outputs, alone and in a micro-batch.
 
     Raises:
         BundleError: an output is further from the reference than it was at export.
     """
-    golden = bundle.golden
-    rows = tokenizer.encode(golden.inputs)
-    least = engine.graph.parity.min_cosine - GOLDEN_SLACK
-    golden.check(engine.compute(rows, alone=False).outputs, least)
-    golden.check(np.concatenate([engine.compute([row], alone=True).outputs for row in rows]), least)
+    rows = features.encode(bundle.golden.inputs)
+    _compare(bundle, engine, engine.compute(rows, alone=False).outputs)
+    _compare(bundle, engine, np.concatenate([engine.compute([row], alone=True).outputs for row in rows]))
 
 
-def make_scheduler(bundle: Bundle, engine: GraphEngine, settings: Settings) -> Scheduler:
-    """Put a scheduler in front of an engine, with the settings' bounds or the device's defaults."""
-    name = bundle.manifest.name
+def make_scheduler(parts: Opened, engine: GraphEngine, settings: Settings) -> Scheduler:
+    """Put a scheduler in front of an engine, with the settings' bounds or the defaults for its kind and device."""
+    name = parts.bundle.manifest.name
     batching = settings.batching
-    tokens = batching.max_batch_tokens or BATCH_TOKENS[engine.provider]
+    bounds = BOUNDS[parts.cost, engine.provider]
+    tokens = batching.max_batch_tokens or bounds.batch_tokens
     budget = Budget(tokens, batching.max_batch_rows, batching.max_padding_ratio)
-    admission = Admission(settings.queue.max_tokens or QUEUE_TOKENS[engine.provider], QueueMetrics(name))
+    admission = Admission(settings.queue.max_tokens or bounds.queue_tokens, QueueMetrics(name))
     scheduler = Scheduler(engine, budget, admission, SchedulerMetrics(name))
     scheduler.last_success = monotonic()  # the self-test just now
     return scheduler
+
+
+def _sound(bundle: Bundle, features: Features, settings: EngineSettings) -> GraphEngine:
+    engine = GraphEngine(bundle, features, settings)
+    try:
+        self_test(bundle, features, engine)
+    except BundleError as error:
+        if engine.graph.precision is not Precision.INT8 or settings.precision is Precision.INT8:
+            raise
+        logger.warning("%s: the 8-bit graph fails on this processor (%s); serving floats", bundle.tag, error)
+        engine = GraphEngine(bundle, features, settings, besides=[Precision.INT8])
+        self_test(bundle, features, engine)
+    return engine
+
+
+def _compare(bundle: Bundle, engine: GraphEngine, outputs: Outputs) -> None:
+    parity = engine.graph.parity
+    if Task.CLASSIFY in bundle.manifest.tasks:
+        bundle.golden.check_scores(outputs, parity.max_abs + SCORE_SLACK)
+    else:
+        bundle.golden.check(outputs, parity.min_cosine - GOLDEN_SLACK)

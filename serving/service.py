@@ -7,14 +7,15 @@ from typing import Any
 import bentoml
 import onnxruntime as ort
 from _bentoml_sdk import Service
-from bentoml import Bento
+from bentoml.models import BentoModel
 
 from bundle.manifest import Provider
 from bundle.store import find
 from serving.api.asgi import App
 from serving.api.front import Front
 from serving.core import Core
-from serving.loading import load_remote_model, load_scheduler, load_text_model
+from serving.loading import load_model, load_remote_model, load_scheduler
+from serving.selection import served_tags, stored_tags
 from serving.settings import Settings
 from serving.split.remote import Runner
 from serving.split.runner import RowsEndpoint
@@ -63,14 +64,20 @@ class RunnerService(Service[Any]):
 
 
 def jubako_service(settings: Settings) -> Callable[[type], Service[Any]]:
-    """Return the decorator that makes the service, alone or with one runner service for each device."""
+    """Return the decorator that makes the service, alone or with one runner service for each device.
+
+    Its models are those of the settings that are stored, so that a Bento carries them.
+    """
 
     def decorate(inner: type) -> Service[Any]:
         if settings.topology == "single":
-            return _service(inner, name="jubako", service_class=FrontedService)
-        for index in range(settings.runners):
-            setattr(inner, f"runner_{index}", bentoml.depends(_runner_service(index, settings)))
-        return _service(inner, name="jubako", service_class=FrontedService, workers=settings.fronts)
+            service = _service(inner, name="jubako", service_class=FrontedService)
+        else:
+            for index in range(settings.runners):
+                setattr(inner, f"runner_{index}", bentoml.depends(_runner_service(index, settings)))
+            service = _service(inner, name="jubako", service_class=FrontedService, workers=settings.fronts)
+        service.models.extend(BentoModel(tag) for tag in stored_tags(settings))
+        return service
 
     return decorate
 
@@ -81,9 +88,9 @@ def load_core(settings: Settings, service: Service[Any]) -> Core:
     Raises:
         BundleError: one of them cannot be trusted or run; the message names the file and what is wrong.
     """
-    tags = pinned_tags(settings, service.bento)
+    tags = served_tags(settings, service.bento)
     if settings.topology == "single":
-        models = [load_text_model(tag, settings) for tag in tags]
+        models = [load_model(tag, settings) for tag in tags]
     else:
         runners = [Runner(dependency.on.url) for dependency in service.dependencies.values()]
         models = [load_remote_model(tag, runners) for tag in tags]
@@ -96,14 +103,8 @@ def check_bundles(settings: Settings, service: Service[Any]) -> None:
     Raises:
         BundleError: as `load_core`.
     """
-    for tag in pinned_tags(settings, service.bento):
+    for tag in served_tags(settings, service.bento):
         find(tag).verify()
-
-
-def pinned_tags(settings: Settings, bento: Bento | None) -> list[str]:
-    """Return the tags to load: a Bento serves the versions it was built with, a source tree the latest ones."""
-    pinned = {info.tag.name: str(info.tag) for info in bento.info.all_models} if bento is not None else {}
-    return [pinned.get(tag, tag) for tag in settings.models]
 
 
 def join_server_log() -> None:
@@ -120,7 +121,7 @@ def _runner_service(index: int, settings: Settings) -> Service[Any]:
         """Computes rows on one device."""
 
         def __init__(self) -> None:
-            tags = pinned_tags(settings, service.bento)
+            tags = served_tags(settings, service.bento)
             self.schedulers = {tag.split(":")[0]: load_scheduler(tag, settings) for tag in tags}
 
         @bentoml.on_shutdown

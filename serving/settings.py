@@ -37,7 +37,8 @@ class Batching(Section):
     """How micro-batches are cut."""
 
     max_batch_tokens: int = Field(0, ge=0)
-    """Padded tokens of a micro-batch (rows x longest row). 0 chooses by device: 512 on a CPU, 16,384 on CUDA."""
+    """Padded tokens of a micro-batch (rows x longest row). 0 chooses by model and device: for transformers 512 on a CPU
+    and 16,384 on CUDA; for bags of n-grams, whose tokens are light, 32,768 and 262,144."""
     max_batch_rows: int = Field(256, gt=0)
     """Rows of a micro-batch."""
     max_padding_ratio: float = Field(1.1, ge=1.0)
@@ -49,7 +50,8 @@ class Queue(Section):
 
     max_tokens: int = Field(0, ge=0)
     """Tokens that may wait or be computed at once; while that many do, requests get 429 with Retry-After.
-    0 chooses by device: 65,536 on a CPU, 2,097,152 on CUDA."""
+    0 chooses by model and device: for transformers 65,536 on a CPU and 2,097,152 on CUDA; for bags 4,194,304 and
+    33,554,432."""
 
 
 class Engine(Section):
@@ -92,8 +94,9 @@ class Settings(BaseSettings):
         env_prefix="JUBAKO_", env_nested_delimiter="__", extra="forbid", use_attribute_docstrings=True
     )
 
-    models: list[str] = ["text"]
-    """Bundles to serve: `name` (latest version) or `name:version`; the first that can do a task is its default."""
+    models: list[str] = ["text", "genres", "papers"]
+    """Bundles to serve: `name` (latest version) or `name:version`; the first that can do a task is its default. Where
+    nothing is set, those of the default's names are served that are stored; a name that is set has to be stored."""
     topology: Literal["single", "split"] = "single"
     """`single`: one process does everything. `split`: fronts tokenise, one runner process per device computes."""
     runners: int = Field(1, gt=0)

@@ -15,6 +15,7 @@ import pytest  # noqa: E402
 from bundle.bundle import Bundle  # noqa: E402
 from bundle.store import save  # noqa: E402
 from tests.tiny import build_tiny_bundle  # noqa: E402
+from tests.tiny_classifier import build_tiny_classifier  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +28,24 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 def stored_tiny(tiny: Bundle) -> Bundle:
     """The same bundle, in the store."""
     return save(tiny)
+
+
+@pytest.fixture(scope="session")
+def tales(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A small classifier of books, a bag of n-grams, on disk and outside the store."""
+    return build_tiny_classifier(tmp_path_factory.mktemp("tales"), name="tales")
+
+
+@pytest.fixture(scope="session")
+def stored_tales(tales: Bundle) -> Bundle:
+    """The same bundle, in the store."""
+    return save(tales)
+
+
+@pytest.fixture(scope="session")
+def stored_notes(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A small classifier of papers that reads tokens and n-grams, in the store."""
+    return save(build_tiny_classifier(tmp_path_factory.mktemp("notes"), name="notes", record="paper", joint=True))
 
 
 @pytest.fixture(scope="session")

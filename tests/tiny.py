@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
-from bundle.bundle import TOKENIZER_FILE, Bundle, seal
+from bundle.bundle import Bundle, seal
 from bundle.golden import Golden
 from bundle.manifest import (
     FileRecord,
@@ -27,6 +27,7 @@ from bundle.manifest import (
     Task,
     TaskMetric,
 )
+from features.pipeline import TOKENIZER_FILE
 from features.text import TextTokenizer
 
 DIMENSIONS = 32
@@ -46,7 +47,7 @@ def build_tiny_bundle(
 ) -> Bundle:
     """Build and seal a bundle in `root`; `work` is how often its graph multiplies by a large matrix to no effect."""
     (root / "graphs").mkdir(parents=True)
-    tokenizer = _tokenizer()
+    tokenizer = tiny_tokenizer()
     tokenizer.save(str(root / TOKENIZER_FILE))
     onnx.save(_graph(tokenizer.get_vocab_size(), work, dimensions), str(root / GRAPH_FILE))
     texts = ["hello world", "", *CORPUS]
@@ -62,7 +63,8 @@ def embed_directly(root: Path, texts: list[str]) -> NDArray[np.float32]:
     return np.concatenate([np.asarray(session.run(None, feed.inputs)[0]) for feed in feeds])
 
 
-def _tokenizer() -> Tokenizer:
+def tiny_tokenizer() -> Tokenizer:
+    """Train a word-piece tokeniser on the corpus."""
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]

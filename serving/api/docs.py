@@ -7,11 +7,27 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from serving.api.asgi import Answer, Request, json_answer
-from serving.api.schemas import EmbedBody, EmbedShape, ErrorAnswer, OpenAIBody, OpenAIShape
+from serving.api.schemas import (
+    ClassifyBody,
+    ClassifyShape,
+    EmbedBody,
+    EmbedShape,
+    ErrorAnswer,
+    OpenAIBody,
+    OpenAIShape,
+)
 from serving.core import Core
 from serving.errors import TABLE
 
 REFERENCE = "#/components/schemas/{model}"
+
+CLASSIFY_EXAMPLE = {
+    "inputs": [
+        {"title": "The Silent Orbit", "description": "A crew wakes near a star that no chart shows."},
+        "Two sisters inherit a bookshop by the sea, and the letters hidden in its walls.",
+    ],
+    "top_k": 3,
+}
 
 PAGE = b"""<!doctype html>
 <html lang="en">
@@ -43,13 +59,16 @@ async def openapi(core: Core, request: Request) -> Answer:
 @cache
 def specification() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of the contract."""
-    models: list[type[BaseModel]] = [EmbedBody, EmbedShape, OpenAIBody, OpenAIShape, ErrorAnswer]
+    models: list[type[BaseModel]] = [
+        EmbedBody, EmbedShape, ClassifyBody, ClassifyShape, OpenAIBody, OpenAIShape, ErrorAnswer
+    ]  # fmt: skip
     _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=REFERENCE)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Jubako", "version": "1", "description": "Texts in, vectors out."},
+        "info": {"title": "Jubako", "version": "1", "description": "Texts and records in, vectors and labels out."},
         "paths": {
             "/embed": _post("Embed texts", EmbedBody, EmbedShape, {"inputs": ["hello world", "\u6570\u636e"]}),
+            "/classify": _post("Classify texts or records", ClassifyBody, ClassifyShape, CLASSIFY_EXAMPLE),
             "/v1/embeddings": _post(
                 "Embed texts, in OpenAI's shape", OpenAIBody, OpenAIShape, {"model": "text", "input": "hello world"}
             ),

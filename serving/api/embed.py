@@ -5,9 +5,10 @@ from typing import Any
 
 from serving.api.asgi import Answer, Request, json_answer
 from serving.api.schemas import EmbedBody, OpenAIBody, parse
+from serving.api.timing import server_timing, timeout_ms
 from serving.core import Core, EmbedAnswer, EmbedQuery
-from serving.errors import Code, JubakoError
-from serving.text_model import TextResult
+from serving.errors import JubakoError
+from serving.model import Result
 from serving.vectors import VectorForm
 
 
@@ -47,39 +48,11 @@ def embed_payload(answer: EmbedAnswer, form: VectorForm) -> dict[str, Any]:
     }
 
 
-def timeout_ms(request: Request) -> float | None:
-    """Return the caller's own time limit, from `x-request-timeout-ms`.
-
-    Raises:
-        JubakoError: `invalid_value` when it is not a positive number.
-    """
-    given = request.header(b"x-request-timeout-ms")
-    if given is None:
-        return None
-    try:
-        value = float(given)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise JubakoError(
-            Code.INVALID_VALUE,
-            f"x-request-timeout-ms must be a positive number, not {given!r}",
-            param="x-request-timeout-ms",
-        )
-    return value
-
-
-def server_timing(result: TextResult) -> tuple[bytes, bytes]:
-    """Return the Server-Timing header: milliseconds in each stage."""
-    stages = (result.tokenize_s * 1e3, result.queue_s * 1e3, result.compute_s * 1e3)
-    return b"server-timing", b"tokenize;dur=%.2f, queue;dur=%.2f, compute;dur=%.2f" % stages
-
-
 def _listed(inputs: str | list[Any]) -> list[object]:
     return [inputs] if isinstance(inputs, str) else inputs
 
 
-def _items(result: TextResult, form: VectorForm) -> Sequence[dict[str, Any]]:
+def _items(result: Result, form: VectorForm) -> Sequence[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     for index, output in enumerate(result.outputs):
         if isinstance(output, JubakoError):

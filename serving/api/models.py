@@ -1,8 +1,9 @@
 """`GET /models`, `GET /models/{name}`, `/livez` and `/readyz`."""
 
 from serving.api.asgi import Answer, Request, json_answer
+from serving.classifier_model import ClassifierModel
 from serving.core import Core
-from serving.text_model import TextModel
+from serving.model import Model
 
 MODELS_PATH = "/models/"
 
@@ -13,7 +14,7 @@ async def list_models(core: Core, request: Request) -> Answer:
 
 
 async def show_model(core: Core, request: Request) -> Answer:
-    """Answer `GET /models/{name}`: the manifest of the active version.
+    """Answer `GET /models/{name}`: the manifest of the active version and, of a classifier, its labels.
 
     Raises:
         JubakoError: `unknown_model`.
@@ -22,7 +23,8 @@ async def show_model(core: Core, request: Request) -> Answer:
     if name not in core.models:
         raise core.unknown_model(name)
     model = core.models[name]
-    return json_answer({**_summary(model), "manifest": model.manifest.model_dump(mode="json")})
+    manifest = model.manifest.model_dump(mode="json")
+    return json_answer({**_summary(model), **_decision_rule(model), "manifest": manifest})
 
 
 async def livez(core: Core, request: Request) -> Answer:
@@ -42,16 +44,25 @@ async def readyz(core: Core, request: Request) -> Answer:
     )
 
 
-def _summary(model: TextModel) -> dict[str, object]:
+def _summary(model: Model) -> dict[str, object]:
     manifest = model.manifest
+    data = manifest.training_data
     return {
         "name": manifest.name,
         "version": manifest.version,
         "family": manifest.family,
         "tasks": manifest.tasks,
+        "record": manifest.record,
         "dimensions": manifest.dimensions,
+        "labels": len(model.labels.labels) if isinstance(model, ClassifierModel) else None,
         "max_tokens": manifest.max_tokens,
         "prompts": sorted(manifest.prompts),
+        "training_data": data and data.model_dump(mode="json"),
+        "metrics": [metric.model_dump(mode="json") for metric in manifest.metrics],
         "graph": model.placement.graph,
         "device": model.placement.device,
     }
+
+
+def _decision_rule(model: Model) -> dict[str, object]:
+    return {"label_set": model.labels.model_dump(mode="json")} if isinstance(model, ClassifierModel) else {}

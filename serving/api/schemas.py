@@ -2,7 +2,7 @@
 
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.config import JsonDict
 
 from serving.errors import Code, JubakoError
@@ -10,6 +10,17 @@ from serving.vectors import EncodingFormat, OutputDtype
 
 TEXT_OR_TEXTS: JsonDict = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 """Elements are checked one by one, so that one bad input fails alone; the schema tells clients what they should be."""
+
+RECORD: JsonDict = {
+    "type": "object",
+    "description": "A book (title, description, author) or a paper (title, abstract), as the model reads.",
+    "additionalProperties": {
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}, {"type": "null"}]
+    },
+}
+RECORD_OR_RECORDS: JsonDict = {
+    "anyOf": [{"type": "string"}, RECORD, {"type": "array", "items": {"anyOf": [{"type": "string"}, RECORD]}}]
+}
 
 
 class Body(BaseModel):
@@ -43,6 +54,34 @@ class EmbedBody(Body):
     """`int8` comes with a `scale` for each vector; `binary` packs signs, eight to a byte."""
     truncate: bool = True
     """Cut texts at the model's `max_tokens`; when false, a longer text is an error."""
+
+
+class ClassifyBody(Body):
+    """`POST /classify`."""
+
+    inputs: str | dict[str, Any] | list[Any] = Field(json_schema_extra=RECORD_OR_RECORDS)
+    """One text or record, or several of either."""
+    model: str | None = None
+    """Name of a loaded model; without it, the first that classifies, or with `candidate_labels` that embeds."""
+    top_k: int | None = Field(None, ge=1)
+    """Best labels to tell of each input; without it, all."""
+    threshold: float | None = Field(None, ge=0, le=1)
+    """Score from which a label is assigned, in place of the labels' own; the best one is then not assigned when none
+    reaches it. Nothing is left out: `top_k` does that."""
+    candidate_labels: list[str] | None = Field(None, min_length=2, max_length=64)
+    """Labels to choose from, in place of a classifier's own: 2 to 64, each once. A text encoder answers."""
+    truncate: bool = True
+    """Cut texts at what the model reads; when false, a longer text is an error."""
+
+    @field_validator("candidate_labels")
+    @classmethod
+    def _are_distinct(cls, labels: list[str] | None) -> list[str] | None:
+        names = [label.strip() for label in labels or []]
+        if not all(names):
+            raise ValueError("a label is blank")
+        if len(set(names)) < len(names):
+            raise ValueError("a label appears twice")
+        return labels
 
 
 class ErrorBody(Shape):
@@ -83,6 +122,36 @@ class EmbedShape(Shape):
     model: str
     version: str
     data: list[EmbeddingItem]
+    usage: Usage
+
+
+class LabelScore(Shape):
+    """One label of one input."""
+
+    label: str
+    """Stable identifier, for programs."""
+    name: str
+    """Display name, for people."""
+    score: float
+    """Calibrated: of many labels with this score, this share is right. With `candidate_labels` the scores sum to 1."""
+    assigned: bool
+    """Whether the model's decision rule, or the request's `threshold`, gives the input this label."""
+
+
+class ClassifiedItem(Shape):
+    """Labels of one input, best first, or the error that it met; the other inputs are answered all the same."""
+
+    index: int
+    labels: list[LabelScore] | None = None
+    error: ErrorBody | None = None
+
+
+class ClassifyShape(Shape):
+    """Answer to `POST /classify`."""
+
+    model: str
+    version: str
+    data: list[ClassifiedItem]
     usage: Usage
 
 

@@ -1,13 +1,17 @@
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from bundle.bundle import Bundle, seal
 from bundle.errors import BundleError
 from bundle.golden import Golden
 from bundle.manifest import MANIFEST_FILE, GraphRecord, Manifest, Precision, Provider
+from features.labels import LABELS_FILE
+from tests.tiny_classifier import LABELS
 
 CPU, CUDA = [Provider.CPU], [Provider.CUDA, Provider.CPU]
 
@@ -58,6 +62,35 @@ def test_a_manifest_with_an_unknown_field_is_refused_and_the_field_named(copy: B
         Bundle.open(copy.root)
 
 
+@pytest.mark.parametrize("field", ["similarity", "pooling", "normalized", "dimensions"])
+def test_a_model_that_gives_vectors_has_to_describe_them(tiny: Bundle, tales: Bundle, field: str) -> None:
+    fields = {**tiny.manifest.model_dump(), field: None}
+    with pytest.raises(ValidationError, match=field):
+        Manifest.model_validate(fields)
+    assert getattr(Manifest.model_validate({**fields, "tasks": ["classify"]}), field) is None
+    assert getattr(tales.manifest, field) is None
+
+
+def test_a_manifest_from_before_there_were_classifiers_opens(copy: Bundle) -> None:
+    path = copy.root / MANIFEST_FILE
+    fields = json.loads(path.read_text())
+    del fields["record"], fields["tolerances"]["fp32_max_abs"]
+    path.write_text(json.dumps(fields))
+    assert Bundle.open(copy.root).manifest == copy.manifest
+
+
+def test_a_classifier_brings_its_labels(tales: Bundle) -> None:
+    assert tales.labels == LABELS
+
+
+def test_labels_that_are_missing_or_wrong_are_named(tales: Bundle, copy: Bundle) -> None:
+    with pytest.raises(BundleError, match=r"labels\.json: cannot be read"):
+        _ = copy.labels
+    (copy.root / LABELS_FILE).write_text('{"labels": [{"label": "a", "name": "A", "threshold": 7}]}')
+    with pytest.raises(BundleError, match=r"labels\.json: labels\.0\.threshold"):
+        _ = copy.labels
+
+
 def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=MANIFEST_FILE):
         Bundle.open(tmp_path)
@@ -74,6 +107,20 @@ def test_golden_vectors_notice_a_wrong_output(copy: Bundle) -> None:
     spoiled[1] = -spoiled[1]
     with pytest.raises(BundleError, match="cosine"):
         golden.check(spoiled, 0.9999)
+
+
+def test_golden_scores_notice_a_score_that_is_off(tales: Bundle) -> None:
+    golden = tales.golden
+    spoiled = golden.outputs.copy()
+    spoiled[1, 2] += 0.01
+    golden.check_scores(spoiled, 0.0101)
+    with pytest.raises(BundleError, match=r"0\.01000 off the reference"):
+        golden.check_scores(spoiled, 0.0099)
+    spoiled[0, 0] = np.nan
+    with pytest.raises(BundleError):
+        golden.check_scores(spoiled, 1.0)
+    with pytest.raises(BundleError, match="expected"):
+        golden.check_scores(spoiled[:, :-1], 1.0)
 
 
 def test_golden_vectors_notice_nan(copy: Bundle) -> None:

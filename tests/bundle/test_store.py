@@ -2,7 +2,7 @@ import pytest
 
 from bundle.bundle import Bundle
 from bundle.errors import BundleError
-from bundle.store import bundles, find, save
+from bundle.store import bundles, find, is_stored, save
 
 
 def test_a_stored_bundle_is_found_by_name_and_by_version(stored_tiny: Bundle) -> None:
@@ -23,3 +23,10 @@ def test_an_unknown_bundle_is_refused_with_what_there_is(stored_tiny: Bundle) ->
 def test_a_version_is_never_overwritten(tiny: Bundle, stored_tiny: Bundle) -> None:
     with pytest.raises(BundleError, match="tiny:1"):
         save(tiny)
+
+
+def test_what_is_stored_is_told_without_opening_it(stored_tiny: Bundle) -> None:
+    assert is_stored("tiny")
+    assert is_stored("tiny:1")
+    assert not is_stored("tiny:2")
+    assert not is_stored("bookz")

@@ -13,8 +13,8 @@ from bundle.golden import cosine_rows
 from bundle.manifest import Precision
 from bundle.store import save
 from export.probes import probe_texts
-from export.source import DEFAULT_SOURCE, resolve
 from jubako import Client
+from models.source import DEFAULT_SOURCE, resolve
 from tests.e2e.server import Server, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

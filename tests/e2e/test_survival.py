@@ -1,6 +1,7 @@
 """What a server in production meets: too many clients, clients that leave, bundles that rot, a signal to stop."""
 
 import asyncio
+import os
 import shutil
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import bentoml
 import httpx
 import numpy as np
 import pytest
@@ -149,16 +151,30 @@ assert not [name for name in sys.modules if name.split(".")[0] in BARRED]
     assert done.returncode == 0, done.stderr
 
 
-def test_a_bento_serves_from_an_empty_folder(stored_tiny: Bundle, repository: Path, tmp_path: Path) -> None:
+def test_a_bento_carries_its_models_and_serves_from_an_empty_folder(
+    stored_tiny: Bundle, stored_tales: Bundle, repository: Path, tmp_path: Path
+) -> None:
     project = tmp_path / "project"
     shutil.copytree(repository, project, ignore=shutil.ignore_patterns(".git", ".venv", "results", "__pycache__"))
-    bentofile = project / "bentofile.yaml"
-    bentofile.write_text(bentofile.read_text().replace("text:latest", "tiny:latest"))
     build = [sys.executable, "-m", "bentoml", "build", "--output", "tag", "."]
-    built = subprocess.run(build, capture_output=True, text=True, cwd=project, check=True)
+    environment = {**os.environ, "JUBAKO_MODELS": '["tiny", "tales"]'}
+    built = subprocess.run(build, capture_output=True, text=True, cwd=project, env=environment, check=True)
     tag = built.stdout.strip().removeprefix("__tag__:")
+    carried = [str(info.tag) for info in bentoml.bentos.get(tag).info.all_models]
+    assert carried == ["tiny:1", "tales:1"]
     empty = tmp_path / "empty"
     empty.mkdir()
-    with running(empty, tmp_path / "log", tag, JUBAKO_MODELS='["tiny"]') as server:
-        answer = httpx.post(f"{server.url}/embed", json={"inputs": ["hello"]}).json()
-    assert (answer["model"], len(answer["data"])) == ("tiny", 1)
+    with running(empty, tmp_path / "log", tag) as server:
+        embedded = httpx.post(f"{server.url}/embed", json={"inputs": ["hello"]}).json()
+        classified = httpx.post(f"{server.url}/classify", json={"inputs": ["a dragon"]}).json()
+    assert (embedded["model"], len(embedded["data"])) == ("tiny", 1)
+    assert classified["data"][0]["labels"][0]["label"] == "fantasy"
+
+
+def test_an_empty_store_is_told_with_what_to_run(repository: Path, tmp_path: Path) -> None:
+    server = start(repository, tmp_path / "log", BENTOML_HOME=str(tmp_path / "home"))
+    try:
+        assert server.process.wait(60) != 0
+        assert "make serve" in server.log.read_text()
+    finally:
+        server.stop()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jubako import AsyncClient, Client, ServerError
+from jubako.client import Scored
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -81,3 +82,52 @@ def test_an_answer_outside_the_contract_is_told_as_it_is() -> None:
         pytest.raises(ServerError, match=r"502.*bad gateway"),
     ):
         client.embed("a")
+
+
+CLASSIFIED = {
+    "model": "genres", "version": "1", "usage": {"tokens": 3}, "data": [
+        {"index": 0, "labels": [
+            {"label": "war", "name": "War", "score": 0.9, "assigned": True, "rank": 1},
+            {"label": "poetry", "name": "Poetry", "score": 0.2, "assigned": False, "rank": 2},
+        ]},
+        {"index": 1, "error": {"code": "invalid_value", "message": "the text is blank", "param": "inputs.1"}},
+    ],
+}  # fmt: skip
+
+
+class Classifier:
+    def __init__(self) -> None:
+        self.bodies: list[Any] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        assert (request.method, request.url.path) == ("POST", "/classify")
+        self.bodies.append(json.loads(request.content))
+        return httpx.Response(200, json=CLASSIFIED)
+
+
+def test_labels_come_typed_and_errors_by_index() -> None:
+    with client_of(Classifier()) as client:
+        answer = client.classify(["a war", " "])
+    assert answer.labels == [[Scored("war", "War", 0.9, True), Scored("poetry", "Poetry", 0.2, False)], []]
+    assert answer.assigned(0) == ["war"]
+    assert (answer.errors[1].code, answer.errors[1].param) == ("invalid_value", "inputs.1")
+    with pytest.raises(ServerError, match="blank"):
+        answer.assigned(1)
+    assert (answer.model, answer.version, answer.tokens) == ("genres", "1", 3)
+
+
+def test_a_single_record_is_a_list_of_one_and_only_what_is_asked_is_sent() -> None:
+    server = Classifier()
+    with client_of(server) as client:
+        client.classify({"title": "War"}, top_k=3)
+        client.classify("War", model="genres", threshold=0.0, candidate_labels=["a", "b"], truncate=False)
+    assert server.bodies == [
+        {"inputs": [{"title": "War"}], "top_k": 3, "truncate": True},
+        {"inputs": ["War"], "model": "genres", "threshold": 0.0, "candidate_labels": ["a", "b"], "truncate": False},
+    ]
+
+
+async def test_the_async_client_classifies_too() -> None:
+    async with AsyncClient("http://test") as client:
+        client._http = httpx.AsyncClient(transport=httpx.MockTransport(Classifier()), base_url="http://test")
+        assert (await client.classify({"title": "War"})).assigned(0) == ["war"]

@@ -3,7 +3,8 @@ import os
 import numpy as np
 import pytest
 
-from bundle.bundle import TOKENIZER_FILE, Bundle
+from bundle.bundle import Bundle
+from features.pipeline import TOKENIZER_FILE
 from features.rows import FeatureRow
 from features.text import IDS, MASK, TextTokenizer
 from loadtests.bound import BUDGETS, Bound, Setting, cut

@@ -3,8 +3,9 @@ import logging
 import numpy as np
 import pytest
 
-from bundle.bundle import TOKENIZER_FILE, Bundle
+from bundle.bundle import Bundle
 from bundle.manifest import Provider
+from features.pipeline import TOKENIZER_FILE
 from features.text import TextTokenizer
 from serving.engine import GraphEngine, lay_out, offered_providers
 from serving.settings import Engine

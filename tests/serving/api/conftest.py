@@ -8,18 +8,18 @@ from bundle.bundle import Bundle
 from serving.api.asgi import Answer, Receive, Scope, Send, send_answer
 from serving.api.front import Front
 from serving.core import Core
-from serving.loading import load_text_model
+from serving.loading import load_model
 from serving.settings import Limits, Settings
 
 
 @pytest.fixture(scope="module")
 def settings() -> Settings:
-    return Settings(models=["tiny"], limits=Limits(max_body_bytes=200_000, max_inputs=100))
+    return Settings(models=["tiny", "tales", "notes"], limits=Limits(max_body_bytes=200_000))
 
 
 @pytest.fixture(scope="module")
-def core(stored_tiny: Bundle, settings: Settings) -> Iterator[Core]:
-    core = Core({"tiny": load_text_model("tiny", settings)}, settings)
+def core(stored_tiny: Bundle, stored_tales: Bundle, stored_notes: Bundle, settings: Settings) -> Iterator[Core]:
+    core = Core({name: load_model(name, settings) for name in settings.models}, settings)
     yield core
     core.close()
 

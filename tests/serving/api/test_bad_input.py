@@ -55,6 +55,53 @@ CASES = [
     Case("unknown dtype", dumps(inputs=["a"], output_dtype="int4"), 422, "invalid_value", "output_dtype"),
     Case("truncate a word", dumps(inputs=["a"], truncate="maybe"), 422, "invalid_value", "truncate"),
     Case("not normalised", dumps(inputs=["a"], normalize=False), 422, "invalid_value", "normalize"),
+    Case("nothing to classify", b"{}", 422, "invalid_value", "inputs", "/classify"),
+    Case("inputs to classify null", dumps(inputs=None), 422, "invalid_value", "inputs", "/classify"),
+    Case("a number to classify", dumps(inputs=5), 422, "invalid_value", "inputs", "/classify"),
+    Case("inputs to classify empty", dumps(inputs=[]), 422, "invalid_value", "inputs", "/classify"),
+    Case("half a document to classify", b'{"inputs": ["a"', 400, "malformed", None, "/classify"),
+    Case("a number among the records", dumps(inputs=[5]), 422, "invalid_value", "inputs.0", "/classify"),
+    Case("null among the records", dumps(inputs=[None]), 422, "invalid_value", "inputs.0", "/classify"),
+    Case("a list among the records", dumps(inputs=[["a"]]), 422, "invalid_value", "inputs.0", "/classify"),
+    Case("a blank text", dumps(inputs="  \n"), 422, "invalid_value", "inputs.0", "/classify"),
+    Case("a text of nothing but markup", dumps(inputs="<p> </p>&nbsp;"), 422, "invalid_value", "inputs.0", "/classify"),
+    Case("an empty record", dumps(inputs={}), 422, "invalid_value", "inputs.0.description", "/classify"),
+    Case("a record without text", dumps(inputs=[{"author": "Le Guin"}]), 422, "invalid_value", "inputs.0.description",
+         "/classify"),
+    Case("a misspelt field of a record", dumps(inputs=[{"titel": "x"}]), 422, "invalid_value", "inputs.0.titel",
+         "/classify"),
+    Case("a paper's field of a book", dumps(inputs=[{"title": "x", "abstract": "y"}]), 422, "invalid_value",
+         "inputs.0.abstract", "/classify"),
+    Case("a title that is a number", dumps(inputs=[{"title": 5}]), 422, "invalid_value", "inputs.0.title", "/classify"),
+    Case("too many records", dumps(inputs=["a"] * 10_000), 413, "too_large", "inputs", "/classify"),
+    Case("a field that is only /embed's", dumps(inputs=["a"], dimensions=3), 422, "invalid_value", "dimensions",
+         "/classify"),
+    Case("an unknown classifier", dumps(inputs=["a"], model="bookz"), 404, "unknown_model", "model", "/classify"),
+    Case("a model that cannot classify", dumps(inputs=["a"], model="tiny"), 404, "unknown_model", "model", "/classify"),
+    Case("a model that cannot embed", dumps(inputs=["a"], model="tales"), 404, "unknown_model", "model"),
+    Case("no labels", dumps(inputs=["a"], top_k=0), 422, "invalid_value", "top_k", "/classify"),
+    Case("half a label", dumps(inputs=["a"], top_k=1.5), 422, "invalid_value", "top_k", "/classify"),
+    Case("a threshold below 0", dumps(inputs=["a"], threshold=-0.1), 422, "invalid_value", "threshold", "/classify"),
+    Case("a threshold above 1", dumps(inputs=["a"], threshold=1.1), 422, "invalid_value", "threshold", "/classify"),
+    Case("threshold NaN", b'{"inputs": ["a"], "threshold": NaN}', 422, "invalid_value", "threshold", "/classify"),
+    Case("one candidate", dumps(inputs=["a"], candidate_labels=["x"]), 422, "invalid_value", "candidate_labels",
+         "/classify"),
+    Case("many candidates", dumps(inputs=["a"], candidate_labels=[str(n) for n in range(65)]), 422, "invalid_value",
+         "candidate_labels", "/classify"),
+    Case("a candidate twice", dumps(inputs=["a"], candidate_labels=["x", "y", "x "]), 422, "invalid_value",
+         "candidate_labels", "/classify"),
+    Case("a blank candidate", dumps(inputs=["a"], candidate_labels=["x", " "]), 422, "invalid_value",
+         "candidate_labels", "/classify"),
+    Case("a candidate that is a number", dumps(inputs=["a"], candidate_labels=["x", 5]), 422, "invalid_value",
+         "candidate_labels", "/classify"),
+    Case("candidates for a classifier", dumps(inputs=["a"], model="tales", candidate_labels=["x", "y"]), 422,
+         "invalid_value", "model", "/classify"),
+    Case("candidates for no model", dumps(inputs=["a"], model="bookz", candidate_labels=["x", "y"]), 404,
+         "unknown_model", "model", "/classify"),
+    Case("a record of no kind", dumps(inputs=[{"name": "a"}], candidate_labels=["x", "y"]), 422, "invalid_value",
+         "inputs.0.name", "/classify"),
+    Case("a blank text for candidates", dumps(inputs=[" "], candidate_labels=["x", "y"]), 422, "invalid_value",
+         "inputs.0", "/classify"),
     Case("OpenAI without a model", dumps(input="a"), 422, "invalid_value", "model", "/v1/embeddings"),
     Case("OpenAI's model", dumps(input="a", model="text-embedding-3-small"), 404, "unknown_model", "model",
          "/v1/embeddings"),
@@ -75,6 +122,11 @@ async def test_bad_input_gets_a_clear_error(client: httpx.AsyncClient, case: Cas
 async def test_an_unknown_model_is_answered_with_the_known_ones(client: httpx.AsyncClient) -> None:
     error = (await client.post("/embed", json={"inputs": ["a"], "model": "bookz"})).json()["error"]
     assert error["message"] == "unknown model 'bookz'; loaded models: tiny"
+
+
+async def test_a_model_that_cannot_classify_is_answered_with_those_that_can(client: httpx.AsyncClient) -> None:
+    error = (await client.post("/classify", json={"inputs": ["a"], "model": "tiny"})).json()["error"]
+    assert error["message"] == "model 'tiny' cannot classify; loaded models that can: notes, tales"
 
 
 async def test_a_form_is_told_to_be_json(client: httpx.AsyncClient) -> None:
@@ -110,7 +162,12 @@ async def test_a_time_limit_that_cannot_be_met_is_a_deadline_error(client: httpx
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("GET", "/embed", "POST"), ("PUT", "/v1/embeddings", "POST"), ("POST", "/models", "GET")],
+    [
+        ("GET", "/embed", "POST"),
+        ("GET", "/classify", "POST"),
+        ("PUT", "/v1/embeddings", "POST"),
+        ("POST", "/models", "GET"),
+    ],
 )
 async def test_a_wrong_method_is_told_the_right_one(
     client: httpx.AsyncClient, method: str, path: str, allowed: str

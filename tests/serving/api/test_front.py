@@ -24,9 +24,21 @@ async def test_a_path_that_nobody_knows_is_told_in_the_contract_s_words(client: 
 
 async def test_models_are_listed_and_shown(client: httpx.AsyncClient, tiny: Bundle) -> None:
     listed = (await client.get("/models")).json()["models"]
-    assert [(model["name"], model["dimensions"]) for model in listed] == [("tiny", 32)]
+    assert [(model["name"], model["dimensions"], model["labels"], model["record"]) for model in listed] == [
+        ("tiny", 32, None, "text"), ("tales", None, 5, "book"), ("notes", None, 5, "paper")
+    ]  # fmt: skip
     shown = (await client.get("/models/tiny")).json()
     assert shown["manifest"] == tiny.manifest.model_dump(mode="json")
+
+
+async def test_models_tell_what_they_were_trained_on_and_how_they_were_measured(client: httpx.AsyncClient) -> None:
+    shown = (await client.get("/models/tales")).json()
+    assert shown["training_data"] == {"description": "five keywords", "sha256": "0" * 64, "rows": 5}
+    assert shown["metrics"] == [{"name": "micro-F1", "value": 1.0, "protocol": "none: keywords"}]
+    assert [label["threshold"] for label in shown["label_set"]["labels"]] == [0.5, 0.4, 0.6, 0.3, 0.5]
+    listed = (await client.get("/models")).json()["models"]
+    assert listed[1]["training_data"]["description"] == "five keywords"
+    assert listed[0]["training_data"] is None
 
 
 async def test_an_unknown_model_is_not_found(client: httpx.AsyncClient) -> None:
@@ -37,7 +49,9 @@ async def test_an_unknown_model_is_not_found(client: httpx.AsyncClient) -> None:
 async def test_the_openapi_document_tells_every_route_of_the_front(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     assert {path for path in ROUTES if path not in ("/docs", "/openapi.json")} <= document["paths"].keys()
-    assert document["components"]["schemas"]["EmbedBody"]["required"] == ["inputs"]
+    schemas = document["components"]["schemas"]
+    assert schemas["EmbedBody"]["required"] == schemas["ClassifyBody"]["required"] == ["inputs"]
+    assert document["paths"]["/classify"]["post"]["requestBody"]["content"]["application/json"]["example"]
     assert "swagger" in (await client.get("/docs")).text
 
 

@@ -1,0 +1,62 @@
+"""A classifier that is being served: the way of a record to the scores of its labels and to what is assigned."""
+
+from collections.abc import Sequence
+
+from bundle.manifest import Manifest
+from features.labels import LabelSet
+from features.pipeline import Pipeline
+from features.records import RecordError
+from serving.classifying import Classified, LabelName, stack_outputs
+from serving.model import Model, Placement
+from serving.scheduler import Backend
+
+
+class ClassifierModel(Model):
+    """Turns records into rows, and the graph's scores into decisions."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        placement: Placement,
+        pipeline: Pipeline,
+        labels: LabelSet,
+        backend: Backend,
+        encode_threads: int = 1,
+    ) -> None:
+        super().__init__(manifest, placement, pipeline.features, backend, encode_threads)
+        self.labels = labels
+        self._pipeline = pipeline
+        self._names = tuple(LabelName(label.label, label.name) for label in labels.labels)
+
+    @property
+    def longest_input(self) -> str:
+        """How much the model reads, for people."""
+        ngrams = self._pipeline.config.ngrams
+        return f"{ngrams.max_chars} characters" if self._pipeline.light and ngrams else super().longest_input
+
+    async def classify(
+        self, inputs: Sequence[object], *, deadline: float, threshold: float | None = None, truncate: bool = True
+    ) -> Classified:
+        """Classify texts and records; `deadline` is a time of `time.monotonic`.
+
+        A `threshold` takes the place of every label's own. An input that is no record of the model's kind, or holds no
+        text, or is too long while `truncate` is false, is answered by its own error.
+
+        Raises:
+            JubakoError: `overloaded` or `deadline`.
+        """
+        result = await self.run(inputs, self._read, deadline=deadline, truncate=truncate)
+        scores = self.labels.calibrate(stack_outputs(result, len(self._names)))  # [rows, labels]
+        return Classified(self._names, scores, self.labels.assign(scores, threshold), result)
+
+    def _read(self, value: object) -> str:
+        try:
+            text = self._pipeline.text_of(value)
+        except RecordError as error:
+            if isinstance(value, str):  # the field that a bare string stands for is nothing the caller has named
+                raise RecordError(None, "the text is blank") from error
+            raise
+        if not text:
+            read = " or ".join(self._pipeline.config.fields)
+            raise RecordError(None, f"nothing is left of the text once it is cleaned; send words in {read}")
+        return text

@@ -1,0 +1,143 @@
+"""A model that is being served: the way of an input from the caller to its output, whatever the output is for."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from time import monotonic, perf_counter
+
+from bundle.manifest import Manifest
+from features.records import RecordError
+from features.rows import FeatureRow, Features
+from serving.coalescing import Coalescer
+from serving.errors import Code, JubakoError
+from serving.rows import Output
+from serving.scheduler import Backend
+
+SELF_TEST = "The lacquer box holds three trays."
+
+Reader = Callable[[object], str]
+"""Turns what a caller sent into the text that is encoded, or raises `RecordError`."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Outputs for the inputs of one request."""
+
+    outputs: list[Output]
+    """In the order of the inputs; an input at fault has its error in its place."""
+    tokens: int
+    encode_s: float = 0.0
+    queue_s: float = 0.0
+    compute_s: float = 0.0
+
+    @property
+    def errors(self) -> dict[int, JubakoError]:
+        """Errors of single inputs, by index."""
+        return {place: output for place, output in enumerate(self.outputs) if isinstance(output, JubakoError)}
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What computes, for people."""
+
+    graph: str
+    """The graph's file in the bundle."""
+    device: str
+    """The device and how it is divided."""
+
+
+class Model:
+    """Reads and encodes inputs beside the event loop and hands the rows to a backend."""
+
+    def __init__(
+        self, manifest: Manifest, placement: Placement, features: Features, backend: Backend, encode_threads: int = 1
+    ) -> None:
+        self.manifest = manifest
+        self.placement = placement
+        self._features = features
+        self._backend = backend
+        self._threads = ThreadPoolExecutor(encode_threads, thread_name_prefix="encode")
+        self._encoded: Coalescer[_Request, list[FeatureRow | RecordError]] = Coalescer(
+            self._encode, self._threads, encode_threads
+        )
+
+    @property
+    def last_success_age_s(self) -> float:
+        """Seconds since rows were last computed."""
+        return monotonic() - self._backend.last_success
+
+    @property
+    def longest_input(self) -> str:
+        """How much the model reads, for people."""
+        return f"{self.manifest.max_tokens} tokens"
+
+    async def run(self, inputs: Sequence[object], read: Reader, *, deadline: float, truncate: bool = True) -> Result:
+        """Compute the outputs of inputs; `deadline` is a time of `time.monotonic`.
+
+        An input that cannot be read, or is too long while `truncate` is false, is answered by its own error.
+
+        Raises:
+            JubakoError: `overloaded` or `deadline`.
+        """
+        self._backend.refuse_if_full()
+        begin = perf_counter()
+        encoded = await self._encoded(_Request(inputs, read))
+        encode_s = perf_counter() - begin
+        outputs: dict[int, Output] = {}
+        rows: dict[int, FeatureRow] = {}
+        for place, row in enumerate(encoded):
+            if isinstance(row, RecordError):
+                outputs[place] = _unreadable(place, row)
+            elif row.truncated and not truncate:
+                outputs[place] = self._too_long(place)
+            else:
+                rows[place] = row
+        if not rows:
+            return Result(list(outputs.values()), 0, encode_s)
+        done = await self._backend.run(list(rows.values()), deadline)
+        outputs.update(zip(rows, done.outputs, strict=True))
+        tokens = sum(map(len, rows.values()))
+        return Result([outputs[place] for place in range(len(inputs))], tokens, encode_s, done.queue_s, done.compute_s)
+
+    async def check(self, timeout_s: float) -> None:
+        """Send one real inference the whole way.
+
+        Raises:
+            JubakoError: it failed or did not come back in time.
+        """
+        result = await self.run([SELF_TEST], str, deadline=monotonic() + timeout_s)
+        for error in result.errors.values():
+            raise error
+
+    def close(self) -> None:
+        """Let running work end and stop the threads."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._backend.close()
+
+    def _encode(self, requests: Sequence["_Request"]) -> list[list[FeatureRow | RecordError]]:
+        """Read the inputs of several requests and encode their texts in one call."""
+        read = [[_attempt(request.read, value) for value in request.inputs] for request in requests]
+        rows = iter(self._features.encode([text for texts in read for text in texts if isinstance(text, str)]))
+        return [[next(rows) if isinstance(text, str) else text for text in texts] for texts in read]
+
+    def _too_long(self, place: int) -> JubakoError:
+        message = f"more than {self.longest_input}; shorten the text or set truncate to true"
+        return JubakoError(Code.TOO_LONG, message, param=f"inputs.{place}")
+
+
+@dataclass(frozen=True)
+class _Request:
+    inputs: Sequence[object]
+    read: Reader
+
+
+def _attempt(read: Reader, value: object) -> str | RecordError:
+    try:
+        return read(value)
+    except RecordError as error:
+        return error
+
+
+def _unreadable(place: int, error: RecordError) -> JubakoError:
+    field = "" if error.param is None else f".{error.param}"
+    return JubakoError(Code.INVALID_VALUE, error.message, param=f"inputs.{place}{field}")

@@ -1,0 +1,88 @@
+"""What of a bundle both halves of a model need, in whichever processes they run: its features and its labels."""
+
+from dataclasses import dataclass
+
+from bundle.bundle import Bundle, telling_the_file
+from bundle.errors import BundleError
+from bundle.manifest import Task
+from features.labels import LABELS_FILE, LabelSet
+from features.pipeline import FEATURES_FILE, TOKENIZER_FILE, Pipeline
+from features.rows import Features
+from features.text import TextTokenizer
+from serving.bounds import Cost
+from serving.classifier_model import ClassifierModel
+from serving.model import Model, Placement
+from serving.scheduler import Backend
+from serving.text_model import TextModel
+
+
+@dataclass(frozen=True)
+class OpenedText:
+    """A text encoder's bundle."""
+
+    bundle: Bundle
+    features: Features
+    cost: Cost = Cost.TRANSFORMER
+
+    def model(self, placement: Placement, backend: Backend, encode_threads: int = 1) -> Model:
+        """Return the model that hands its rows to `backend`."""
+        return TextModel(self.bundle.manifest, placement, self.features, backend, encode_threads)
+
+
+@dataclass(frozen=True)
+class OpenedClassifier:
+    """A classifier's bundle."""
+
+    bundle: Bundle
+    pipeline: Pipeline
+    labels: LabelSet
+
+    @property
+    def features(self) -> Features:
+        """What encodes the texts of records."""
+        return self.pipeline.features
+
+    @property
+    def cost(self) -> Cost:
+        """What a token of this model costs."""
+        return Cost.BAG if self.pipeline.light else Cost.TRANSFORMER
+
+    def model(self, placement: Placement, backend: Backend, encode_threads: int = 1) -> Model:
+        """Return the model that hands its rows to `backend`."""
+        manifest = self.bundle.manifest
+        return ClassifierModel(manifest, placement, self.pipeline, self.labels, backend, encode_threads)
+
+
+Opened = OpenedText | OpenedClassifier
+
+
+def open_parts(bundle: Bundle) -> Opened:
+    """Open what the bundle's tasks need.
+
+    Raises:
+        BundleError: a file is missing, does not follow its schema, or does not fit the others.
+    """
+    if Task.CLASSIFY in bundle.manifest.tasks:
+        return OpenedClassifier(bundle, _pipeline(bundle), _labels(bundle))
+    return OpenedText(bundle, open_tokenizer(bundle))
+
+
+def open_tokenizer(bundle: Bundle) -> TextTokenizer:
+    """Open the tokeniser of a text bundle."""
+    return TextTokenizer(bundle.root / TOKENIZER_FILE, bundle.manifest.max_tokens)
+
+
+def _pipeline(bundle: Bundle) -> Pipeline:
+    with telling_the_file(FEATURES_FILE, bundle.root):
+        pipeline = Pipeline.open(bundle.root)
+    if pipeline.config.record != bundle.manifest.record:
+        reads, says = pipeline.config.record, bundle.manifest.record
+        raise BundleError(f"{bundle.tag}: {FEATURES_FILE} reads a {reads}, the manifest says {says}; export it again")
+    return pipeline
+
+
+def _labels(bundle: Bundle) -> LabelSet:
+    labels = bundle.labels
+    if len(labels.labels) != (outputs := bundle.golden.outputs.shape[1]):
+        raise BundleError(f"{LABELS_FILE}: {len(labels.labels)} labels for {outputs} outputs of the graph")
+    return labels
