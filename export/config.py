@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bundle.manifest import Precision, Tolerances
 from export.errors import ExportError
-from export.source import DEFAULT_SOURCE
+from models.source import DEFAULT_SOURCE
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "text.yaml"
 

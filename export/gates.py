@@ -33,6 +33,14 @@ class Verdict:
         """Whether the file may be used."""
         return not self.failures
 
+    def told(self) -> str:
+        """Say the figures in one line."""
+        return (
+            f"cosine {self.parity.mean_cosine:.5f} mean, {self.parity.min_cosine:.5f} min; "
+            f"largest difference {self.parity.max_abs:.2g}; invariance {self.batch_invariance:.6f}; "
+            f"{self.metric.name} {self.metric.value:.4f} ({-self.metric_drop:+.2%})"
+        )
+
 
 class Gate:
     """Compares graphs with the PyTorch module: numbers, dependence on the batch, and quality on a task.

@@ -40,7 +40,7 @@ class SentenceEncoderOnnxConfig(OnnxConfig):  # type: ignore[misc]
 
 def export_with_optimum(encoder: SentenceEncoder, path: Path) -> None:
     """Write the encoder to `path` by optimum, which traces it with TorchScript and patches attention masks."""
-    with _quiet():
+    with quiet():
         export_pytorch(encoder, SentenceEncoderOnnxConfig(encoder.config), OPSET, path)
     check_graph(path)
 
@@ -49,7 +49,7 @@ def export_with_dynamo(encoder: SentenceEncoder, path: Path) -> None:
     """Write the encoder to `path` by `torch.export`, torch's newer exporter."""
     example = torch.ones(2, 8, dtype=torch.int64)  # [batch, tokens]
     axes = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
-    with _quiet():
+    with quiet():
         torch.onnx.export(
             encoder, (example, example.clone()), path, dynamo=True, opset_version=OPSET, external_data=False,
             input_names=list(INPUTS), output_names=[_UNUSED], dynamic_shapes=(axes, axes), verbose=False,
@@ -94,7 +94,7 @@ _UNUSED = "jubako_output"
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep tracer warnings and exporter chatter off the progress display; failures still raise."""
     loggers = [logging.getLogger(name) for name in ("optimum", "torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]

@@ -6,8 +6,8 @@ A pass that fails its gate is dropped and its reason recorded; what passed befor
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -15,15 +15,7 @@ from typing import Literal
 from bundle.bundle import Bundle, seal
 from bundle.digest import describe_files
 from bundle.golden import Golden
-from bundle.manifest import (
-    DroppedPass,
-    GraphRecord,
-    Manifest,
-    Precision,
-    Provenance,
-    Provider,
-    Task,
-)
+from bundle.manifest import Manifest, Precision, Provenance, Task
 from bundle.store import save
 from export.config import TextExportConfig, read_config
 from export.errors import ExportError
@@ -31,25 +23,24 @@ from export.fuse import Shape, fuse_for_cpu, fuse_for_cuda, fuse_for_int8
 from export.gates import Gate, Verdict
 from export.half import to_half
 from export.onnx_graph import EXPORTERS
+from export.passes import Passes
 from export.probes import probe_texts
-from export.progress import Steps, Tick
 from export.quantize import quantise
 from export.runner import Run, embed, run_module
 from export.similarity import load_task
-from export.source import Source, resolve
-from export.tokenizer import write_tokenizer
 from features.rows import Feed
 from features.text import TextTokenizer
 from models.checkpoint import Checkpoint, read_checkpoint
 from models.errors import CheckpointError
+from models.source import Source, resolve
 from models.text import SentenceEncoder
+from models.tokenizer import write_tokenizer
+from training.steps import Steps
 
 __all__ = ["TextExportConfig", "build_bundle", "export_text", "read_config"]
 
 GOLDEN_TEXTS = ["", "a", "hello world", "数据", "été 😀", "The lacquer box holds three trays. " * 8, "long " * 400]
 GOLDEN_GENERATED = 9
-
-Make = Callable[[Path, Tick], object]
 
 
 def export_text(config: TextExportConfig, steps: Steps | None = None) -> Bundle:
@@ -84,8 +75,7 @@ def build_bundle(config: TextExportConfig, root: Path, steps: Steps | None = Non
     except CheckpointError as error:
         raise ExportError(str(error)) from error
 
-    work = _Passes(root / "graphs", gate, config, steps)
-    work.folder.mkdir(parents=True, exist_ok=True)
+    work = Passes(root / "graphs", partial(_check, gate, config), steps)
     shape = Shape.of(encoder.config)
     fp32 = _export_fp32(work, encoder)
 
@@ -114,55 +104,14 @@ def _gate(config: TextExportConfig, encoder: SentenceEncoder, tokenizer: TextTok
     return Gate(run_module(encoder), tokenizer, probes, load_task(config.seed), config.tolerances)
 
 
-@dataclass
-class _Passes:
-    """Tries one pass after the other and keeps what the gate lets through."""
-
-    folder: Path
-    gate: Gate
-    config: TextExportConfig
-    steps: Steps
-    graphs: list[GraphRecord] = field(default_factory=list)
-    dropped: list[DroppedPass] = field(default_factory=list)
-
-    def attempt(self, precision: Precision, make: Make, note: str = "") -> Path | None:
-        """Make one file and gate it; return its path, or None when it was dropped."""
-        target = self.folder / f"encoder.{precision}.onnx"
-        title = f"{precision}{note}"
-        try:
-            with self.steps.step(title) as tick:
-                make(target, tick)
-            with self.steps.step(f"gate {title}"):
-                verdict = self._check(precision, target)
-        except Exception as error:  # whatever a converter raises costs its own pass only
-            self._drop(precision, target, f"{title}: {type(error).__name__}: {error}")
-            return None
-        if not verdict.passed:
-            self._drop(precision, target, f"{title}: {'; '.join(verdict.failures)}")
-            return None
-        self.graphs.append(_record(precision, target, verdict))
-        self.steps.say(
-            f"[green]passed[/green]   {title}: cosine {verdict.parity.mean_cosine:.5f} mean, "
-            f"{verdict.parity.min_cosine:.5f} min; invariance {verdict.batch_invariance:.6f}; "
-            f"{verdict.metric.name} {verdict.metric.value:.4f} ({-verdict.metric_drop:+.2%})"
-        )
-        return target
-
-    def _check(self, precision: Precision, path: Path) -> Verdict:
-        limits = self.config.tolerances
-        if precision is Precision.FP16:
-            return self.gate.check(path, limits.fp16_min_cosine, self.config.fp16_probe_texts, with_task=False)
-        return self.gate.check(
-            path, self.config.int8_min_cosine if precision is Precision.INT8 else limits.fp32_min_cosine
-        )
-
-    def _drop(self, precision: Precision, target: Path, reason: str) -> None:
-        target.unlink(missing_ok=True)
-        self.dropped.append(DroppedPass(precision=precision, reason=reason[:500]))
-        self.steps.say(f"[yellow]dropped[/yellow]  {reason[:500]}")
+def _check(gate: Gate, config: TextExportConfig, precision: Precision, path: Path) -> Verdict:
+    limits = config.tolerances
+    if precision is Precision.FP16:
+        return gate.check(path, limits.fp16_min_cosine, config.fp16_probe_texts, with_task=False)
+    return gate.check(path, config.int8_min_cosine if precision is Precision.INT8 else limits.fp32_min_cosine)
 
 
-def _export_fp32(work: _Passes, encoder: SentenceEncoder) -> Path:
+def _export_fp32(work: Passes, encoder: SentenceEncoder) -> Path:
     for name, exporter in EXPORTERS.items():
         made = work.attempt(Precision.FP32, lambda target, tick, run=exporter: run(encoder, target), f" by {name}")  # type: ignore[misc]
         if made is not None:
@@ -193,21 +142,9 @@ def _write_golden(root: Path, run: Run, tokenizer: TextTokenizer, config: TextEx
     Golden(texts, embed(run, tokenizer, texts)).write(root)
 
 
-def _record(precision: Precision, path: Path, verdict: Verdict) -> GraphRecord:
-    return GraphRecord(
-        file=f"graphs/{path.name}",
-        precision=precision,
-        providers=_PROVIDERS[precision],
-        parity=verdict.parity,
-        batch_invariance=verdict.batch_invariance,
-        metric=verdict.metric,
-        metric_drop=verdict.metric_drop,
-    )
-
-
 def _manifest(
     root: Path, config: TextExportConfig, source: Source, checkpoint: Checkpoint, encoder: SentenceEncoder,
-    tokenizer: TextTokenizer, gate: Gate, work: _Passes,
+    tokenizer: TextTokenizer, gate: Gate, work: Passes,
 ) -> Manifest:  # fmt: skip
     created = datetime.now(UTC)
     similarity: Literal["cosine", "dot"] = "dot" if checkpoint.similarity == "dot" else "cosine"
@@ -238,11 +175,3 @@ def _manifest(
         dropped=work.dropped,
         files=describe_files(root),
     )
-
-
-_PROVIDERS = {
-    Precision.FP32: [Provider.CPU, Provider.CUDA],
-    Precision.FUSED: [Provider.CPU, Provider.CUDA],
-    Precision.INT8: [Provider.CPU],
-    Precision.FP16: [Provider.CUDA],
-}

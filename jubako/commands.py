@@ -15,44 +15,35 @@ from bundle.store import bundles, find
 console = Console()
 
 
-def run_export_text(source: str | None, name: str | None, config: Path | None, if_missing: bool) -> None:
-    """Export a text encoder and store its bundle."""
-    from export.config import read_config
-
-    with _told_plainly():
-        settings = read_config(config, source=source, name=name)
-        if if_missing and any(bundle.manifest.name == settings.name for bundle in bundles()):
-            console.print(f"{find(settings.name).tag} is stored already")
-            return
-        from export.text import export_text
-
-        bundle = export_text(settings)
-        console.print(f"stored [bold]{bundle.tag}[/bold]")
-
-
 def print_models() -> None:
     """Print the stored bundles as a table."""
-    table = Table("bundle", "family", "tasks", "dimensions", "graphs", "source", box=None)
+    table = Table("bundle", "family", "tasks", "output", "graphs", "source", "trained on", box=None)
     for bundle in bundles():
         manifest = bundle.manifest
         graphs = " ".join(graph.precision for graph in manifest.graphs)
+        trained_on = manifest.training_data.description if manifest.training_data else ""
         table.add_row(
-            bundle.tag, manifest.family, " ".join(manifest.tasks), str(manifest.dimensions), graphs,
-            manifest.provenance.source,
+            bundle.tag, manifest.family, " ".join(manifest.tasks), _output(bundle), graphs, manifest.provenance.source,
+            trained_on,
         )  # fmt: skip
     console.print(table)
 
 
 def print_model(tag: str) -> None:
     """Print what a bundle says about itself."""
-    with _told_plainly():
+    with told_plainly():
         bundle = _open(tag)
     manifest = bundle.manifest
     console.print(f"[bold]{bundle.tag}[/bold]  {manifest.family}  {bundle.root}", soft_wrap=True)
     console.print(f"weights    {manifest.provenance.source} ({manifest.provenance.licence or 'licence not stated'})")
-    length = "unit length" if manifest.normalized else "any length"
-    console.print(f"output     {manifest.dimensions} dimensions, {length}, {manifest.pooling} pooling")
-    console.print(f"input      {manifest.max_tokens} tokens, prompts {sorted(manifest.prompts) or 'none'}")
+    if manifest.training_data is not None:
+        console.print(f"trained    on {manifest.training_data.description}", soft_wrap=True)
+    console.print(f"output     {_output(bundle)}")
+    console.print(
+        f"input      {manifest.record}, {manifest.max_tokens} tokens, prompts {sorted(manifest.prompts) or 'none'}"
+    )
+    for metric in manifest.metrics:
+        console.print(f"measured   {metric.name} {metric.value:.4f}: {metric.protocol}", soft_wrap=True)
     table = Table("graph", "MiB", "min cosine", "invariance", "metric", "drop", box=None)
     for graph in manifest.graphs:
         table.add_row(
@@ -73,7 +64,7 @@ def verify(tag: str) -> None:
     from serving.loading import sound_engine
     from serving.settings import Engine
 
-    with _told_plainly():
+    with told_plainly():
         bundle = _open(tag)
         bundle.verify()
         engine = sound_engine(bundle, Engine())
@@ -93,12 +84,20 @@ def print_settings(markdown: bool) -> None:
     console.print(Markdown(render()))
 
 
+def _output(bundle: Bundle) -> str:
+    manifest = bundle.manifest
+    if manifest.dimensions is None:
+        return f"{len(bundle.labels.labels)} labels"
+    length = "unit length" if manifest.normalized else "any length"
+    return f"{manifest.dimensions} dimensions, {length}, {manifest.pooling} pooling"
+
+
 def _open(tag: str) -> Bundle:
     return Bundle.open(Path(tag)) if Path(tag).is_dir() else find(tag)
 
 
 @contextmanager
-def _told_plainly() -> Iterator[None]:
+def told_plainly() -> Iterator[None]:
     """Turn an error of the bundle into one line and exit status 1: its message says what to do, a trace would not."""
     try:
         yield

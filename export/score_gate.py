@@ -1,0 +1,119 @@
+"""Gates of classifiers: scores close to PyTorch's, alone as in any batch, and decisions as good on held-out rows."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle.golden import cosine_rows
+from bundle.manifest import Parity, Precision, TaskMetric, Tolerances
+from export.errors import ExportError
+from export.gates import ALONE_TEXTS, REFERENCE, Verdict
+from export.runner import Run, embed, run_graph
+from features.labels import LabelSet
+from features.rows import Features
+from training.classifier_config import Floors
+from training.metrics.averages import macro_f1, micro_f1
+
+Scores = NDArray[np.float32]  # [rows, labels]
+Truth = NDArray[np.bool_]  # [rows, labels]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows that the classifier was not trained on."""
+
+    texts: Sequence[str]
+    truth: Truth
+    protocol: str
+
+
+class ScoreGate:
+    """Compares graphs with the trained module."""
+
+    def __init__(
+        self, reference: Run, features: Features, probes: Sequence[str], held_out: HeldOut, labels: LabelSet,
+        limits: Tolerances,
+    ) -> None:  # fmt: skip
+        self._features = features
+        self._probes = list(probes)
+        self._held_out = held_out
+        self._labels = labels
+        self._limits = limits
+        self.reference: Scores = embed(reference, features, self._probes)
+        """The module's scores of the probes, float32 [probes, labels]."""
+        measured = self._measure(embed(reference, features, held_out.texts))
+        self.baseline: TaskMetric = measured["micro_f1"]
+        """The module's micro-F1 on the held-out rows."""
+        self.figures: list[TaskMetric] = list(measured.values())
+        """All its figures there."""
+
+    def refuse_below(self, floors: Floors) -> None:
+        """Refuse a classifier that is not good enough to be served, before any graph is made of it.
+
+        Raises:
+            ExportError: naming the figure and its floor.
+        """
+        wanted = floors.model_dump()
+        for figure in self.figures:
+            if not figure.value >= (floor := wanted[figure.name]):
+                raise ExportError(
+                    f"{figure.name} is {figure.value:.4f}, below its floor of {floor:g} ({figure.protocol}); train it "
+                    f"better, or lower export.floors.{figure.name}"
+                )
+
+    def check(self, precision: Precision, path: Path, max_abs: float, probes: int | None = None) -> Verdict:
+        """Measure the graph in `path`; with `probes`, on a few texts only and without the task."""
+        run = run_graph(path)
+        texts = self._probes[:probes]
+        scores = embed(run, self._features, texts)
+        parity = _parity(scores, self.reference[: len(texts)])
+        cosine, apart = _invariance(run, self._features, texts[: min(ALONE_TEXTS, len(texts))])
+        metric = self._measure(embed(run, self._features, self._held_out.texts))["micro_f1"] if probes is None else None
+        drop = 1 - metric.value / max(self.baseline.value, 1e-9) if metric is not None else 0.0
+        failures = tuple(self._failures(parity.max_abs, max_abs, cosine, apart, drop))
+        told = metric or self.baseline.model_copy(
+            update={"protocol": f"not measured for this precision; PyTorch: {self.baseline.protocol}"}
+        )
+        return Verdict(parity, cosine, told, drop, failures)
+
+    def _measure(self, scores: Scores) -> dict[str, TaskMetric]:
+        assigned = self._labels.assign(self._labels.calibrate(scores))
+        truth, protocol = self._held_out.truth, self._held_out.protocol
+        values = {"micro_f1": micro_f1(truth, assigned), "macro_f1": macro_f1(truth, assigned)}
+        return {name: TaskMetric(name=name, value=value, protocol=protocol) for name, value in values.items()}
+
+    def _failures(self, off: float, max_abs: float, cosine: float, apart: float, drop: float) -> Iterator[str]:
+        # `not a <= b` rather than `a > b`: a graph that gives NaN has to fail.
+        if not off <= max_abs:
+            yield f"a score is {off:.2g} off PyTorch's, at most {max_abs:g} is allowed"
+        if not cosine >= (floor := self._limits.batch_invariance_min_cosine):
+            yield f"cosine of a row's scores alone to those in a batch is {cosine:.5f}, at least {floor} is required"
+        if not apart <= (most := self._limits.fp32_max_abs):
+            yield f"a score alone is {apart:.2g} off the one in a batch, at most {most:g} is allowed"
+        if not drop <= (most := self._limits.metric_drop):
+            yield f"{drop:.2%} of micro_f1 is lost, at most {most:.2%} is allowed"
+
+
+def _parity(scores: Scores, reference: Scores) -> Parity:
+    cosines = cosine_rows(scores, reference)  # [rows]
+    return Parity(
+        reference=REFERENCE,
+        rows=len(reference),
+        max_abs=float(np.abs(scores - reference).max()),
+        min_cosine=float(cosines.min()),
+        mean_cosine=float(cosines.mean()),
+    )
+
+
+def _invariance(run: Run, features: Features, texts: Sequence[str]) -> tuple[float, float]:
+    """Return the smallest cosine and the largest difference of a row alone against itself in two mixed batches."""
+    alone = embed(run, features, texts, rows=1)
+    batches = (
+        embed(run, features, texts, rows=24, by_length=False),
+        embed(run, features, texts[::-1], rows=7, by_length=False)[::-1],
+    )
+    cosine = min(float(cosine_rows(alone, batch).min()) for batch in batches)
+    return cosine, max(float(np.abs(alone - batch).max()) for batch in batches)

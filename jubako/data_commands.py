@@ -1,0 +1,107 @@
+"""What the commands of `jubako data` do: call `training.data`, print what it says."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.table import Column, Table
+
+from training.data.errors import DataError
+from training.data.obtain import obtain
+from training.data.sample import sample
+from training.data.sources import SOURCES, locate, source_of
+from training.data.undersample import count_labels, undersample
+
+console = Console()
+
+LABEL_COLUMNS = ("labels", "categories", "genres")
+
+
+def print_sets() -> None:
+    """Print the known data sets: rows, where they would come from, terms."""
+    table = Table("name", "rows", Column("from", overflow="fold"), "terms", box=None)
+    with _told_plainly():
+        for source in SOURCES.values():
+            found = locate(source)
+            origin = f"{found.path} ({found.how})" if found.path else f"{found.how}; `jubako data get {source.name}`"
+            table.add_row(source.name, _rows(found.path), origin, source.terms)
+    console.print(table)
+
+
+def write_sample(name: str, rows: int = 3000, seed: int = 0, out: Path | None = None) -> None:
+    """Generate a sample, as Parquet at `out`, or print its first rows where there is no `out`."""
+    with _told_plainly():
+        source = source_of(name)
+        if rows < 1:
+            raise DataError(f"--rows is a number of rows above 0, not {rows}")
+        frame = sample(name, rows, seed)
+        if out is None:
+            console.print(
+                "GENERATED SAMPLE, for trying out only; its first rows (--out FILE.parquet keeps all of them)"
+            )
+            for row in frame.head(3).iter_rows(named=True):
+                console.print(f"\n[bold]{row['title']}[/bold]  {', '.join(row['labels'])}")
+                console.print(str(row[source.body]), markup=False, soft_wrap=True)
+            return
+        _write(frame, out)
+        console.print(f"{rows:,} generated rows in {out}", soft_wrap=True)
+
+
+def get(name: str, origin: str | None = None) -> None:
+    """Put a data set into the cache, from a path, a URL, JUBAKO_DATA_DIR or the public source, with a progress bar."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with _told_plainly(), Progress(*columns, console=console, transient=True) as bar:
+        source = source_of(name)
+        task = bar.add_task(source.name, total=None)
+        path = obtain(source, origin, lambda done, total: bar.update(task, completed=done, total=total))
+    console.print(f"{source.name} is in {path}\nterms: {source.terms}", soft_wrap=True)
+
+
+def undersample_file(source: Path, out: Path, threshold: float | None = None, seed: int = 0) -> None:
+    """Undersample a Parquet file whose labels are a list column called labels, categories or genres."""
+    with _told_plainly():
+        try:
+            frame = pl.read_parquet(source)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise DataError(f"{source} cannot be read as Parquet: {error}") from error
+        column = next((name for name in LABEL_COLUMNS if isinstance(frame.schema.get(name), pl.List)), None)
+        if column is None:
+            raise DataError(f"{source} has no list column called {', '.join(LABEL_COLUMNS)}")
+        kept = undersample(frame, threshold, seed, column)
+        _write(kept, out)
+    before, after = count_labels(frame, column), count_labels(kept, column)
+    table = Table("label", "before", "after", box=None)
+    for label, rows in before.items():
+        table.add_row(label, f"{rows:,}", f"{after.get(label, 0):,}")
+    console.print(table)
+    console.print(f"{frame.height:,} rows before, {kept.height:,} after, in {out}", soft_wrap=True)
+
+
+def _write(frame: pl.DataFrame, out: Path) -> None:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        frame.write_parquet(out, compression="zstd")
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{out} cannot be written: {error}") from error
+
+
+def _rows(path: Path | None) -> str:
+    if path is None:
+        return "any"
+    return (
+        f"{pl.scan_parquet(path).select(pl.len()).collect().item():,}" if path.suffix == ".parquet" else "not counted"
+    )
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Turn a `DataError` into one line and exit status 1: its message says what to do, a trace would not."""
+    try:
+        yield
+    except DataError as error:
+        console.print("[red]error:[/red]", end=" ")
+        console.print(str(error), markup=False, soft_wrap=True)
+        raise SystemExit(1) from error

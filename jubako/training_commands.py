@@ -1,0 +1,83 @@
+"""What `jubako train`, `evaluate` and `sweep` do: call `training`, print what it says."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.table import Table
+
+from training.errors import TrainingError
+from training.metrics.bootstrap import Interval
+from training.report.figures import Figures
+
+console = Console()
+
+SHOWN = ("f1_micro", "f1_macro", "lrap")
+
+
+def run_training(
+    name: str, overrides: Sequence[str], dev: bool, from_scratch: bool, run: str | None, if_missing: bool
+) -> None:
+    """Train a recipe."""
+    from training.recipes import read_recipe
+    from training.train import train
+
+    with _told_plainly():
+        if if_missing and _is_stored(read_recipe(name, overrides, dev=dev).name):
+            console.print(f"a bundle {name} is stored already")
+            return
+        result = train(name, overrides, dev=dev, from_scratch=from_scratch, run_name=run)
+    console.print(f"run [bold]{result.run.folder}[/bold], trained on: {result.metrics.data}", soft_wrap=True)
+    console.print(f"next: jubako evaluate {name}, jubako export {name}")
+
+
+def run_evaluation(name: str, overrides: Sequence[str], dev: bool, run: str | None) -> None:
+    """Measure a trained recipe, and print the main figures."""
+    from training.evaluate import evaluate
+
+    with _told_plainly():
+        figures, folder = evaluate(name, overrides, dev=dev, run_name=run)
+    console.print(_table(figures))
+    console.print(f"report: {folder / 'report.md'}", soft_wrap=True)
+
+
+def run_sweep(
+    name: str, grid: Sequence[str], overrides: Sequence[str], dev: bool, from_scratch: bool, run: str | None
+) -> None:
+    """Train the points of a grid, and print the comparison."""
+    from training.overrides import parse_grid
+    from training.sweep import sweep
+
+    with _told_plainly():
+        found = sweep(name, parse_grid(grid), overrides, dev=dev, from_scratch=from_scratch, run_name=run)
+    console.print(found.markdown(), soft_wrap=True, markup=False)
+    console.print(f"table: {found.folder / 'sweep.md'}", soft_wrap=True)
+
+
+def _table(figures: Figures) -> Table:
+    table = Table("on test rows", *SHOWN, box=None)
+    for found in figures.candidates.values():
+        cells = [f"{found.figures[name]:.4f}{_interval(found.intervals, name)}" for name in SHOWN]
+        table.add_row(found.title, *cells)
+    return table
+
+
+def _interval(intervals: Mapping[str, Interval], name: str) -> str:
+    interval = intervals.get(name)
+    return f" ({interval.low:.4f}-{interval.high:.4f})" if interval is not None else ""
+
+
+def _is_stored(name: str) -> bool:
+    from bundle.store import is_stored
+
+    return is_stored(name)
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Turn an error of training into one line and exit status 1: its message says what to do, a trace would not."""
+    try:
+        yield
+    except TrainingError as error:
+        console.print(f"[red]error:[/red] {error}", soft_wrap=True)
+        raise SystemExit(1) from error

@@ -1,0 +1,1 @@
+"""Fitting a classifier's decision rule on validation rows: calibration, then thresholds."""

@@ -1,0 +1,1 @@
+"""Losses over logits, one in each file."""
