@@ -1,21 +1,23 @@
 """Text -> a bag of hashed word and character n-grams, exactly alike at training, export and serving.
 
 There is no vocabulary: an n-gram's place is a hash of its characters, so nothing is unknown and nothing has to be
-fitted or shipped. Hashes of all n-grams of a text come from sums over prefixes, in a few NumPy operations (Karp and
-Rabin 1987, written with inverse powers so that a prefix sum serves every position).
+fitted or shipped. Hashes of all n-grams come from sums over prefixes (Karp and Rabin 1987, written with inverse powers
+so that a prefix sum serves every position), and many texts are hashed as one, in a few NumPy operations.
 """
 
-import re
-from collections.abc import Sequence
-from functools import cached_property
-from typing import Literal
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import pairwise
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from features.labels import Strict
-from features.rows import FeatureRow, Feed, pad
+from features.rows import Array, FeatureRow, Feed, pad
 
 IDS, WEIGHTS = "ngram_ids", "ngram_weights"
 
@@ -24,6 +26,8 @@ Hashes = NDArray[np.uint64]
 BASE = 0x9E3779B97F4A7C15
 """Odd, so that it has an inverse modulo 2^64."""
 SPACE = 32
+BLOCK = 1 << 16
+"""Characters that are hashed at once: what they take still fits into a processor's cache."""
 
 
 class NgramConfig(Strict):
@@ -54,7 +58,10 @@ class NgramFeatures:
 
     def encode(self, texts: Sequence[str]) -> list[FeatureRow]:
         """Return a row for each text: distinct `ngram_ids` int64 and their `ngram_weights` float32, both [n-grams]."""
-        return [self._row(text) for text in texts]
+        lowered = [text[: self.config.max_chars].lower() for text in texts]
+        rows = [row for block in self._blocks(lowered) for row in self._rows(block)]
+        cut = [len(text) > self.config.max_chars for text in texts]
+        return [FeatureRow(arrays, len(arrays[IDS]), longer) for arrays, longer in zip(rows, cut, strict=True)]
 
     def collate(self, rows: Sequence[FeatureRow], multiple: int = 1) -> Feed:
         """Return `ngram_ids` and `ngram_weights`, both [rows, n-grams]; padding weighs nothing."""
@@ -62,13 +69,35 @@ class NgramFeatures:
         weights, _ = pad([row.arrays[WEIGHTS] for row in rows], 0.0, multiple)
         return Feed({IDS: ids, WEIGHTS: weights}, len(rows), sum(map(len, rows)), ids.size)
 
-    def _row(self, text: str) -> FeatureRow:
-        hashes = self._hashes(_code_points(text[: self.config.max_chars]))
-        buckets, counts = np.unique(hashes >> np.uint64(64 - self.config.bits), return_counts=True)
-        ids, weights = buckets.astype(np.int64), self._weigh(counts)
-        if not len(ids):  # a graph needs a place to look at, even where there is nothing to see
-            ids, weights = np.zeros(1, np.int64), np.zeros(1, np.float32)
-        return FeatureRow({IDS: ids, WEIGHTS: weights}, len(ids), len(text) > self.config.max_chars)
+    def _blocks(self, texts: Sequence[str]) -> Iterator[list[str]]:
+        """Divide texts into blocks that the powers reach across."""
+        block: list[str] = []
+        length = 1
+        for text in texts:
+            if length + len(text) + 1 > len(self._powers[0]):
+                yield block
+                block, length = [], 1
+            block.append(text)
+            length += len(text) + 1
+        if block:
+            yield block
+
+    def _rows(self, texts: Sequence[str]) -> list[dict[str, Array]]:
+        """Return the arrays of each text; n-grams are counted together, each under the number of its text."""
+        bits = np.uint64(self.config.bits)
+        hashes, owners = self._hashes(_Words.of(texts))
+        keys = (hashes >> (np.uint64(64) - bits)) | (owners.astype(np.uint64) << bits)  # [all n-grams]
+        keys.sort()
+        firsts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else _NONE
+        weights = self._weigh(np.diff(firsts, append=len(keys)))  # [n-grams]
+        found = keys[firsts]  # [n-grams]
+        ids = (found & np.uint64(self.config.buckets - 1)).astype(np.int64)
+        edges = np.searchsorted(found, np.arange(len(texts) + 1, dtype=np.uint64) << bits).tolist()
+        # a graph needs a place to look at, even where there is nothing to see
+        return [
+            {IDS: ids[a:b], WEIGHTS: weights[a:b]} if b > a else {IDS: _NO_ID, WEIGHTS: _NO_WEIGHT}
+            for a, b in pairwise(edges)
+        ]
 
     def _weigh(self, counts: NDArray[np.intp]) -> NDArray[np.float32]:
         if self.config.count == "one":
@@ -77,30 +106,65 @@ class NgramFeatures:
             return counts.astype(np.float32)
         return (1.0 + np.log(counts)).astype(np.float32)
 
-    def _hashes(self, points: NDArray[np.uint32]) -> Hashes:
-        """Return the hashes of all n-grams, with repetitions."""
-        if not len(points):
-            return np.zeros(0, np.uint64)
-        blanks = np.flatnonzero(points == SPACE)  # one before, between and after the words
-        span = _Spans(points, self._powers)
-        words = span.hashes(blanks[:-1] + 1, blanks[1:])  # [words]
-        grams = [_combine(words, order) for order in self.config.words if len(words) >= order]
-        inside = np.concatenate([[0], np.cumsum(points[1:-1] == SPACE), [0]])  # blanks up to and with each place
+    def _hashes(self, words: "_Words") -> tuple[Hashes, NDArray[np.intp]]:
+        """Return the hashes of all n-grams, with repetitions, and the numbers of the texts they are in."""
+        span = _Spans(words.points, self._powers)
+        singles = span.hashes(words.starts, words.ends)  # [words]
+        hashes, owners = [_NO_HASHES], [_NONE]
+        for order in self.config.words:
+            if len(singles) >= order:
+                owner = words.owners[order - 1 :]
+                within = words.owners[: len(owner)] == owner  # an n-gram never reaches into the next text
+                hashes.append(_combine(singles, order)[within])
+                owners.append(owner[within])
         for order in self.config.characters:
-            starts = np.arange(len(points) - order + 1)
-            # a blank may be the first or the last of an n-gram, never between
-            starts = starts[inside[np.maximum(starts + order - 2, 0)] == inside[starts]]
-            grams.append(_mix(span.hashes(starts, starts + order) + np.uint64(order << 8)))
-        return np.concatenate(grams) if grams else np.zeros(0, np.uint64)
+            starts, owner = words.windows(order)
+            hashes.append(_mix(span.hashes(starts, starts + order) + np.uint64(order << 8)))
+            owners.append(owner)
+        return np.concatenate(hashes), np.concatenate(owners)
 
     @cached_property
     def _powers(self) -> tuple[Hashes, Hashes]:
         """Powers of the base and of its inverse, [characters]."""
-        length = self.config.max_chars * 3 + 2  # lower-casing may lengthen a text, to three times at most
+        length = max(BLOCK, self.config.max_chars * 3 + 2)  # lower-casing may lengthen a text, to three times at most
         powers = np.full(length, BASE, np.uint64)
         inverses = np.full(length, pow(BASE, -1, 1 << 64), np.uint64)
         powers[0] = inverses[0] = 1
         return np.multiply.accumulate(powers), np.multiply.accumulate(inverses)
+
+
+@dataclass(frozen=True)
+class _Words:
+    """The words of several texts that stand one after the other, blanks before, between and after them."""
+
+    points: NDArray[np.uint32]
+    """Code points; what is no part of a word is a blank, [characters]."""
+    starts: NDArray[np.intp]
+    ends: NDArray[np.intp]
+    owners: NDArray[np.intp]
+    """Number of the text that a word is in, [words]."""
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Self:
+        """Find the words of lower-cased texts."""
+        points = np.frombuffer(f" {' '.join(texts)} ".encode("utf-32-le", "surrogatepass"), np.uint32)
+        inside = _word_characters()[points]  # [characters]
+        edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
+        starts, ends = edges[0::2], edges[1::2]  # [words]
+        first = np.cumsum([1, *(len(text) + 1 for text in texts)])  # place where each text begins, and the end
+        words = np.diff(np.searchsorted(starts, first))  # [texts]
+        owners = np.repeat(np.arange(len(texts)), words)
+        return cls(np.where(inside, points, np.uint32(SPACE)), starts, ends, owners)
+
+    def windows(self, order: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return where the n-grams of `order` characters begin, and their texts' numbers.
+
+        Each is part of a word with a blank on both sides: a blank is its first character or its last, never between.
+        """
+        counts = np.maximum(self.ends - self.starts + 3 - order, 0)  # [words]
+        before = np.cumsum(counts) - counts
+        offsets = np.arange(counts.sum()) - np.repeat(before, counts)
+        return np.repeat(self.starts - 1, counts) + offsets, np.repeat(self.owners, counts)
 
 
 class _Spans:
@@ -134,11 +198,13 @@ def _mix(hashes: Hashes) -> Hashes:
     return result
 
 
-def _code_points(text: str) -> NDArray[np.uint32]:
-    """Return the words of a lower-cased text as code points, one blank before, between and after them."""
-    words = _WORD.findall(text.lower())
-    return np.frombuffer(f" {' '.join(words)} ".encode("utf-32-le", "surrogatepass"), np.uint32) if words else _NOTHING
+@cache
+def _word_characters() -> NDArray[np.bool_]:
+    """Return which code points are letters or digits, [code points]."""
+    return np.fromiter((chr(point).isalnum() for point in range(sys.maxunicode + 1)), np.bool_, sys.maxunicode + 1)
 
 
-_WORD = re.compile(r"[^\W_]+")
-_NOTHING: NDArray[np.uint32] = np.zeros(0, np.uint32)
+_NO_HASHES: Hashes = np.zeros(0, np.uint64)
+_NONE: NDArray[np.intp] = np.zeros(0, np.intp)
+_NO_ID: NDArray[np.int64] = np.zeros(1, np.int64)
+_NO_WEIGHT: NDArray[np.float32] = np.zeros(1, np.float32)

@@ -6,23 +6,14 @@ machine right before the rounds; Jubako runs with its defaults.
 
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bundle.bundle import Bundle
-from bundle.golden import cosine_rows
 from bundle.manifest import Provider
 from features.pipeline import TOKENIZER_FILE
 from loadtests import native_service
-from loadtests.plan import Request
 from loadtests.servers import Server, bentoml_serve, free_port
-
-MIN_COSINE = 0.9999
-"""Every arm has to give the graph's own vectors; an arm that computes something else is no comparison."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +59,12 @@ def own_home(folder: Path, bundle: Bundle) -> Path:
     return folder
 
 
+def jubako_arm(bundle: Bundle) -> Arm:
+    """Return Jubako with its defaults."""
+    defaults = (Variant("defaults", {"JUBAKO_MODELS": json.dumps([bundle.tag])}),)
+    return Arm("jubako", "Jubako", "service:Jubako", "jubako", defaults, bundle)
+
+
 def make_arms(bundle: Bundle) -> tuple[Arm, Arm, Arm]:
     """Return Jubako, BentoML's batching and BentoML one by one, all on the graph that serving picks for a CPU."""
     graph, _ = bundle.pick([Provider.CPU])
@@ -86,10 +83,9 @@ def make_arms(bundle: Bundle) -> tuple[Arm, Arm, Arm]:
 
     batched = (native(1, cores, 100), native(1, cores, 16), native(cores, 1, 100), native(cores, 1, 16))
     plain = (native(1, cores), native(cores, 1))
-    defaults = (Variant("defaults", {"JUBAKO_MODELS": json.dumps([bundle.tag])}),)
     services, prefix = "loadtests.native_service", native_service.PREFIX
     return (
-        Arm("jubako", "Jubako", "service:Jubako", "jubako", defaults, bundle),
+        jubako_arm(bundle),
         Arm("batched", "BentoML batchable=True", f"{services}:Batched", prefix, batched, bundle, adapts=True),
         Arm("plain", "BentoML one by one", f"{services}:Plain", prefix, plain, bundle),
     )
@@ -98,24 +94,3 @@ def make_arms(bundle: Bundle) -> tuple[Arm, Arm, Arm]:
 def untuned(arm: Arm) -> Arm:
     """Return the arm with its last variant only, for a run that has no time to try all."""
     return replace(arm, variants=arm.variants[-1:])
-
-
-def check_answers(server: Server, requests: Sequence[Request], vectors: NDArray[np.float32]) -> None:
-    """Compare a server's answers to single-text requests with the graph's own vectors [requests, dimensions].
-
-    Raises:
-        ValueError: a vector is not the graph's.
-    """
-    answers = [json.loads(server.post("/embed", request.body)) for request in requests[: len(vectors)]]
-    found = np.array([_first_vector(answer) for answer in answers], dtype=np.float32)
-    worst = float(cosine_rows(found, vectors).min())
-    if not worst >= MIN_COSINE:
-        raise ValueError(f"the server on port {server.port} answers other vectors than the graph: cosine {worst:.5f}")
-
-
-def _first_vector(answer: object) -> list[float]:
-    """Return the vector of an answer in Jubako's form or BentoML's bare array."""
-    if isinstance(answer, dict):
-        return list(answer["data"][0]["embedding"])
-    assert isinstance(answer, list)
-    return list(answer[0])

@@ -22,6 +22,11 @@ from loadtests.native_service import open_session, run
 
 BUDGETS = (128, 256, 512, 1024, 2048, 4096)
 """Padded tokens of a batch that are tried; 128 is mostly one text at a time."""
+BAG_BUDGETS = (256, 1024, 2048, 4096, 8192, 32_768)
+"""The same where tokens are n-grams, of which a record has hundreds."""
+
+PASSES_S = 1.0
+"""Shortest time of one measurement of the bound: light graphs go through all rows several times."""
 
 FINALISTS = 3
 
@@ -51,11 +56,14 @@ class Pass:
 class Bound:
     """One graph and the tokenised texts of the workload."""
 
-    def __init__(self, graph: Path, rows: Sequence[FeatureRow], features: Features) -> None:
+    def __init__(
+        self, graph: Path, rows: Sequence[FeatureRow], features: Features, budgets: Sequence[int] = BUDGETS
+    ) -> None:
         self.cores = len(os.sched_getaffinity(0))
         self._graph = graph
         self._rows = rows
         self._features = features
+        self._budgets = budgets
         self._sessions: dict[tuple[int, bool], ort.InferenceSession] = {}
 
     def tune(self, seconds: float) -> list[tuple[Setting, Pass]]:
@@ -64,18 +72,21 @@ class Bound:
         The three that look best are then measured over all rows, so that a lucky moment does not decide.
         """
         divisions = {(self.cores, 1, False), (1, self.cores, False), (1, self.cores, True)}
-        settings = [Setting(*division, budget) for division, budget in itertools.product(sorted(divisions), BUDGETS)]
+        settings = [
+            Setting(*division, budget) for division, budget in itertools.product(sorted(divisions), self._budgets)
+        ]
         sample = self._rows[: self._affordable(seconds / len(settings))]
         tried = sorted(((setting, self.measure(setting, sample)) for setting in settings), key=_slowness)
         finalists = sorted(((setting, self.measure(setting)) for setting, _ in tried[:FINALISTS]), key=_slowness)
         return finalists + tried[FINALISTS:]
 
-    def measure(self, setting: Setting, rows: Sequence[FeatureRow] | None = None) -> Pass:
-        """Send all rows through the graph once."""
+    def measure(self, setting: Setting, rows: Sequence[FeatureRow] | None = None, passes: int = 1) -> Pass:
+        """Send all rows through the graph, once or several times."""
         batches = cut(self._rows if rows is None else rows, setting.batch_tokens, self._features)
         session = self._session(setting.threads, setting.spinning)
         for batch in (batches[0], batches[-1]):
             run(session, batch)
+        batches *= passes
         with ThreadPoolExecutor(setting.lanes) as lanes:
             begin = time.perf_counter()
             list(lanes.map(lambda batch: run(session, batch), batches))

@@ -12,6 +12,7 @@ Retry-After is a failure.
 """
 
 import json
+import os
 import random
 from functools import cache
 from typing import Any
@@ -20,11 +21,13 @@ import gevent
 from locust import FastHttpUser, between, events, task
 from locust.argument_parser import LocustArgumentParser
 
+from loadtests.records import make_records
 from loadtests.workload import make_workload
 
 TEXTS = 2048
 SEED = 7
 BATCH = 16
+RECORD_VARIABLE = "JUBAKO_LOCUST_RECORD"
 MAX_PAUSE_S = 30.0
 """Longest wait that a user takes from a Retry-After."""
 
@@ -45,6 +48,12 @@ def bound_by_default(parser: LocustArgumentParser, **_: Any) -> None:
 def texts() -> list[str]:
     """Return the workload's texts, of real lengths; made once, when the first user asks."""
     return make_workload(TEXTS, SEED).texts
+
+
+@cache
+def records() -> list[dict[str, str]]:
+    """Return records of the kind in `JUBAKO_LOCUST_RECORD`: `book`, the default, or `paper`."""
+    return make_records("paper" if os.environ.get(RECORD_VARIABLE) == "paper" else "book", TEXTS, SEED)
 
 
 def draw(count: int) -> list[str]:
@@ -103,6 +112,23 @@ class Batches(JubakoUser):
     def embed(self) -> None:
         """Embed sixteen texts."""
         self.ask("POST", "/embed", {"inputs": draw(BATCH)}, name=f"/embed x{BATCH}")
+
+
+class Classifying(JubakoUser):
+    """A record a request, by the first classifier; now and then sixteen."""
+
+    weight = 2
+
+    @task(8)
+    def classify(self) -> None:
+        """Classify one record."""
+        self.ask("POST", "/classify", {"inputs": random.choices(records(), k=1), "top_k": 5})
+
+    @task(1)
+    def classify_batch(self) -> None:
+        """Classify sixteen records."""
+        body = {"inputs": random.choices(records(), k=BATCH), "top_k": 5}
+        self.ask("POST", "/classify", body, name=f"/classify x{BATCH}")
 
 
 class OpenAI(JubakoUser):

@@ -37,7 +37,7 @@ def _throughput(axes: Axes, results: Results) -> None:
         errors = np.array([[mid - min(one), max(one) - mid] for mid, one in zip(middles, values, strict=True)]).T
         places = np.arange(len(closed)) + (at - (len(arms) - 1) / 2) * width
         axes.bar(places, middles, width, yerr=errors, color=COLOURS[arm], label=results.titles[arm], capsize=3)
-    bound = float(np.median([row.found.texts_per_s for row in results.bound]))
+    bound = float(np.median([row.found.texts_per_s for row in results.bound if row.kind == "engine-only"]))
     axes.axhline(bound, color="black", linestyle="--", linewidth=1, label="engine-only bound")
     axes.set_xticks(range(len(closed)), [one.title.replace(", ", "\n") for one in closed])
     axes.set(ylabel="texts/s", title="Throughput, median and range of the rounds")

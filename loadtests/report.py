@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from loadtests.bound import describe
-from loadtests.results import Results, Row, spread
-from loadtests.scenarios import SCENARIOS, Scenario
-from loadtests.summary import SLO_MS, Spread
+from loadtests.results import BoundKind, Results, Row, spread
+from loadtests.scenarios import Scenario
+from loadtests.summary import SLO_MS, Spread, round_ratios
 from loadtests.targets import Verdict, judge
 
 QUIET_CORES = 0.25
@@ -32,36 +32,45 @@ COLUMNS = (
 )
 
 
-def write_report(results: Results, folder: Path, name: str) -> list[Path]:
-    """Write `name`.md, .json, .csv and .png into `folder` and return their paths."""
-    from loadtests.plot import draw  # matplotlib takes a second to import
-
+def write_report(runs: Sequence[Results], folder: Path, name: str) -> list[Path]:
+    """Write `name`.md, .json and .csv into `folder`, a .png where a text encoder was measured; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.{ending}" for ending in ("md", "json", "csv", "png")]
-    paths[0].write_text(markdown(results, paths[3].name))
-    paths[1].write_text(json.dumps(_plain(results), indent=1) + "\n")
+    drawn = [results for results in runs if results.noun == "text"]
+    paths[0].write_text(markdown(runs, paths[3].name if drawn else None))
+    paths[1].write_text(json.dumps({"runs": [_plain(results) for results in runs]}, indent=1) + "\n")
     with paths[2].open("w", newline="") as file:
-        csv.writer(file).writerows(csv_rows(results))
-    draw(results, paths[3])
+        csv.writer(file).writerows(csv_rows(runs))
+    if not drawn:
+        return paths[:3]
+    from loadtests.plot import draw  # matplotlib takes a second to import
+
+    draw(drawn[0], paths[3])
     return paths
 
 
-def markdown(results: Results, picture: str) -> str:
-    """Return the whole report."""
-    lines = ["# Benchmark", "", *_pairs(results.machine), *_pairs(results.versions), *_pairs(results.protocol), ""]
-    lines += [*summary_lines(results), "", f"![throughput and latency]({picture})", ""]
-    lines += ["## Lengths of the texts", "", *table(("words", "texts"), results.histogram), ""]
-    lines += ["## Settings that were tried", "", *_tuning(results), ""]
+def markdown(runs: Sequence[Results], picture: str | None) -> str:
+    """Return the whole report: what all runs share, then a section for each."""
+    lines = ["# Benchmark", "", *_pairs(runs[0].machine), *_pairs(runs[0].versions), ""]
+    for results in runs:
+        lines += [f"# {results.bundle}", "", *_pairs(results.protocol), "", *summary_lines(results)]
+        if picture and results.noun == "text":
+            lines += [f"![throughput and latency]({picture})", ""]
+        lines += [f"## Lengths of the {results.noun}s", "", *table(("words", f"{results.noun}s"), results.histogram)]
+        lines += ["", "## Settings that were tried", "", *_tuning(results), ""]
     return "\n".join(lines)
 
 
 def summary_lines(results: Results) -> list[str]:
     """Return the tables and the verdicts: what is worth reading on a terminal."""
     lines: list[str] = []
-    for scenario in SCENARIOS:
+    columns = [column.replace("texts", f"{results.noun}s") for column in COLUMNS]
+    for scenario in results.scenarios:
         rows = [_arm_cells(results, arm, scenario) for arm in results.arms()]
-        lines += [f"## {scenario.title}", "", *table(COLUMNS, [*_bound_cells(results, scenario), *rows])]
+        lines += [f"## {scenario.title}", "", *table(columns, [*_bound_cells(results, scenario), *rows])]
         lines += [*_notes(results, scenario), ""]
+    if results.large:
+        lines += [*_large(results), ""]
     lines += ["## Targets", "", *table(("target", "found", "limit", ""), map(_verdict_cells, judge(results)))]
     return [*lines, "", *_disturbance(results)]
 
@@ -76,19 +85,21 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     return [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
 
 
-def csv_rows(results: Results) -> list[list[object]]:
+def csv_rows(runs: Sequence[Results]) -> list[list[object]]:
     """Return one row for each measurement, with its head."""
     window = ("requests", "failures", "texts_per_s", "tokens_per_s", "p50_ms", "p95_ms", "p99_ms", "lag_p99_ms")
     around = ("mean_batch", "padding_ratio", "server_cores", "other_cores", "rss_mib")
     head = ["arm", "scenario", "round", "rate_per_s", "graph_p50_ms", *window, "share_in_slo", "client_cores", *around]
     return [
-        list(head),
+        ["bundle", *head],
         *(
             [
+                results.bundle,
                 *(getattr(row, key) for key in head[:5]),
                 *(getattr(row.measurement.window, key) for key in (*window, "share_in_slo", "client_cores")),
                 *(getattr(row.measurement, key) for key in around),
             ]
+            for results in runs
             for row in results.rows
         ),
     ]
@@ -113,17 +124,34 @@ def _arm_cells(results: Results, arm: str, scenario: Scenario) -> list[str]:
 
 
 def _bound_cells(results: Results, scenario: Scenario) -> list[list[str]]:
-    rows = [row for row in results.bound if row.scenario == scenario.name]
-    if not rows:
-        return []
-    texts_per_s = spread(row.found.texts_per_s for row in rows).show(0)
+    kinds: tuple[BoundKind, ...] = ("engine-only", "with reading")
+    return [_bound_row(results, scenario, kind) for kind in kinds if results.bounds_of(scenario.name, kind)]
+
+
+def _bound_row(results: Results, scenario: Scenario, kind: BoundKind) -> list[str]:
+    rows, engine = results.bounds_of(scenario.name, kind), results.bounds_of(scenario.name)
+    per_s = spread(row.found.texts_per_s for row in rows).show(0)
+    share = round_ratios([row.found.tokens_per_s for row in rows], [row.found.tokens_per_s for row in engine]).show()
     shape = [f"{rows[0].found.padding_ratio:.2f}", f"{rows[0].found.mean_batch:.1f}"]
     others = spread(row.other_cores for row in rows).show()
-    return [["engine-only bound", texts_per_s, "1.00", "", "", "", *shape, "", "", others, ""]]
+    title = "engine-only bound" if kind == "engine-only" else "bound with reading"
+    return [title, per_s, share, "", "", "", *shape, "", "", others, ""]
+
+
+def _large(results: Results) -> list[str]:
+    """Tell how very large requests went."""
+    seconds, inputs = spread(call.seconds for call in results.large), results.large[0].inputs
+    answered = min(call.answered for call in results.large)
+    return [f"{inputs} {results.noun}s in one call: {seconds.show()} s, {answered} answered without an error."]
 
 
 def _notes(results: Results, scenario: Scenario) -> list[str]:
     notes = [note for arm in results.arms() for note in _arm_notes(results, arm, results.of(arm, scenario.name))]
+    notes += [
+        f"{results.titles[arm]}: {share.show()} of the bound with reading"
+        for arm in results.arms()
+        if (share := results.share_of_bound(arm, scenario, "with reading")) is not None
+    ]
     return ["", *(f"- {note}" for note in notes)] if notes else []
 
 
@@ -142,7 +170,7 @@ def _arm_notes(results: Results, arm: str, rows: Sequence[Row]) -> list[str]:
     rates = [row.rate_per_s for row in rows if row.rate_per_s is not None]
     notes: list[str] = []
     if graph:
-        notes.append(f"{title}: the graph's own p50 for the same texts is {Spread.of(graph).show()} ms")
+        notes.append(f"{title}: the graph's own p50 for the same {results.noun}s is {Spread.of(graph).show()} ms")
     if rates:
         in_slo = spread(100 * row.measurement.window.share_in_slo for row in rows)
         lag = spread(row.measurement.window.lag_p99_ms for row in rows)
@@ -163,7 +191,13 @@ def _tuning(results: Results) -> list[str]:
         (describe(setting), f"{found.texts_per_s:.0f}", f"{found.padding_ratio:.2f}", f"{found.mean_batch:.1f}")
         for setting, found in results.bound_tuning
     ]
-    lines = table(("engine-only bound", "texts/s", "padding ratio", "mean batch"), bound)
+    lines = table(("engine-only bound", f"{results.noun}s/s", "padding ratio", "mean batch"), bound)
+    if results.reading_tuning:
+        reading = [
+            (f"{setting.lanes} threads, {setting.records} records a batch", f"{found.texts_per_s:.0f}")
+            for setting, found in results.reading_tuning
+        ]
+        lines += ["", *table(("bound with reading", "records/s"), reading)]
     lines += ["", f"The graph's own latency is measured with {describe(results.latency_setting)}."]
     for arm, tried in results.arm_tuning.items():
         rows = [(title, f"{texts_per_s:.0f}") for title, texts_per_s in tried]

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from loadtests.bound import Pass, Setting
 from loadtests.measure import Measurement
-from loadtests.scenarios import Scenario
+from loadtests.reading_bound import ReadingSetting
+from loadtests.scenarios import SCENARIOS, Scenario
 from loadtests.summary import Spread, round_ratios
 
 
@@ -23,15 +25,30 @@ class Row:
     measurement: Measurement
 
 
+BoundKind = Literal["engine-only", "with reading"]
+"""What a bound does: the graph alone, or reading, cleaning and hashing before it."""
+
+
+@dataclass(frozen=True)
+class LargeCall:
+    """One request with very many inputs."""
+
+    inputs: int
+    answered: int
+    """Inputs that came back without an error."""
+    seconds: float
+
+
 @dataclass(frozen=True)
 class BoundRow:
-    """One pass of the engine-only bound, next to the measurements of the same scenario and round."""
+    """One pass of a bound, next to the measurements of the same scenario and round."""
 
     scenario: str
     round: int
     found: Pass
     other_cores: float
     """CPU that other processes of the machine took meanwhile, in cores."""
+    kind: BoundKind = "engine-only"
 
 
 @dataclass
@@ -46,6 +63,13 @@ class Results:
     latency_setting: Setting
     titles: dict[str, str]
     """Of the arms, by name."""
+    bundle: str = ""
+    noun: str = "text"
+    """What an input is."""
+    scenarios: tuple[Scenario, ...] = SCENARIOS
+    reading_tuning: list[tuple[ReadingSetting, Pass]] = field(default_factory=list)
+    """Of the bound with reading, best first; empty where there is none."""
+    large: list[LargeCall] = field(default_factory=list)
     arm_tuning: dict[str, list[tuple[str, float]]] = field(default_factory=dict)
     """Per arm the variants that were tried and their texts/s, best first."""
     idle_percent: float = float("nan")
@@ -74,16 +98,16 @@ class Results:
         """Return an arm's throughput by round, in tokens."""
         return [row.measurement.window.tokens_per_s for row in self.of(arm, scenario)]
 
-    def bound_tokens_per_s(self, scenario: str) -> list[float]:
-        """Return the bound's throughput by round, in tokens."""
-        return [row.found.tokens_per_s for row in self.bound if row.scenario == scenario]
+    def bounds_of(self, scenario: str, kind: BoundKind = "engine-only") -> list[BoundRow]:
+        """Return the rounds of a bound beside a scenario."""
+        return [row for row in self.bound if (row.scenario, row.kind) == (scenario, kind)]
 
-    def share_of_bound(self, arm: str, scenario: Scenario) -> Spread | None:
-        """Return an arm's throughput over the bound's, within rounds; None where the bound was not measured.
+    def share_of_bound(self, arm: str, scenario: Scenario, kind: BoundKind = "engine-only") -> Spread | None:
+        """Return an arm's throughput over a bound's, within rounds; None where the bound was not measured.
 
         Tokens are compared, not texts, so that a window with longer texts does not look slower.
         """
-        bound = self.bound_tokens_per_s(scenario.name)
+        bound = [row.found.tokens_per_s for row in self.bounds_of(scenario.name, kind)]
         ours = self.tokens_per_s(arm, scenario.name)
         return round_ratios(ours, bound[: len(ours)]) if bound else None
 

@@ -5,105 +5,93 @@ rotates, and are compared within the round. All servers run from the start, froz
 that each is warm and costs the others nothing.
 """
 
+import json
+import math
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bundle.bundle import Bundle
 from bundle.manifest import Provider
-from features.pipeline import TOKENIZER_FILE
-from features.text import TextTokenizer
-from loadtests.arms import Arm, Variant, check_answers, make_arms, untuned
-from loadtests.bound import Bound, describe
+from loadtests.arms import Arm, Variant, untuned
+from loadtests.bound import PASSES_S, describe
 from loadtests.machine import describe_machine, describe_versions
 from loadtests.measure import beside_others, exclusive, idle_percent, measure
+from loadtests.options import Options
 from loadtests.plan import Plan, Record
-from loadtests.results import BoundRow, Results, Row
-from loadtests.scenarios import ALONE, BATCHES, CAPACITY, OPEN_LOOP_SHARE, SCENARIOS, Scenario, make_requests
+from loadtests.results import BoundRow, LargeCall, Results, Row
+from loadtests.scenarios import ALONE, BATCHES, BOUNDED, CAPACITY, OPEN_LOOP_SHARE, Scenario, make_requests
 from loadtests.servers import Server
+from loadtests.subjects import Subject, make_subject
 from loadtests.summary import OK, due_in_window
-from loadtests.workload import Workload, histogram, make_workload
+from loadtests.workload import histogram
 
 CHECKED_TEXTS = 8
-"""Texts whose vectors every arm has to give like the graph does."""
+"""Inputs whose outputs every arm has to give like the graph does."""
 
-
-@dataclass(frozen=True)
-class Options:
-    """How thorough a run is. Times are in seconds."""
-
-    rounds: int = 3
-    pairs: int = 6
-    """Further turns of bound and Jubako alone, one right after the other: the nearer they are in time, the likelier the
-    machine was equally fast for both."""
-    texts: int = 1024
-    window_s: float = 5.0
-    warmup_s: float = 1.5
-    settle_s: float = 5.5
-    """Further warm-up of arms that adapt: BentoML's dispatcher learns anew every 5 s."""
-    tune_bound_s: float = 20.0
-    tune_arm_s: float = 4.0
-    idle_s: float = 10.0
-    seed: int = 1
-    all_arms: bool = True
-    """Include BentoML one by one, and try the variants of BentoML's arms."""
-    lock: Path | None = None
-
-
-QUICK = Options(
-    rounds=1, pairs=0, texts=320, window_s=2.0, warmup_s=0.7, settle_s=0.0, tune_bound_s=5.0, idle_s=3.0, all_arms=False
-)
+LARGE_CALL = 1000
+"""Records of one very large request."""
 
 
 class Bench:
     """One run over one bundle."""
 
     def __init__(self, bundle: Bundle, options: Options, logs: Path) -> None:
-        tokenizer = TextTokenizer(bundle.root / TOKENIZER_FILE, bundle.manifest.max_tokens)
-        workload = make_workload(options.texts, options.seed)
-        rows = tokenizer.encode(workload.texts)
-        tokens = [len(row) for row in rows]
-        graph, _ = bundle.pick([Provider.CPU])
+        subject = make_subject(bundle, options.texts, options.seed)
+        tokens = [len(row) for row in subject.rows]
+        self._subject = subject
         self._options = options
         self._logs = logs
-        self._requests = {count: make_requests(workload.texts, tokens, count) for count in (1, BATCHES.texts)}
-        self._bound = Bound(bundle.path_of(graph), rows, tokenizer)
-        self._vectors = self._bound.vectors(CHECKED_TEXTS)
-        arms = make_arms(bundle)
-        self._arms = arms if options.all_arms else tuple(map(untuned, arms[:2]))
-        self._results = self._tune_bound(workload, _protocol(bundle, workload, tokens, options))
+        self._requests = {count: make_requests(subject.inputs, tokens, count) for count in (1, BATCHES.texts)}
+        self._bound = subject.bound
+        self._passes = 1
+        self._outputs = self._bound.vectors(CHECKED_TEXTS)
+        self._arms = subject.arms if options.all_arms else tuple(map(untuned, subject.arms[:2]))
+        self._results = self._tune_bound(_protocol(subject, tokens, options))
 
     def run(self) -> Results:
-        """Measure everything; about eleven minutes, or one with `QUICK`."""
+        """Measure everything; an encoder takes about eleven minutes, a classifier three, either one with `QUICK`."""
+        bounded = [scenario for scenario in self._subject.scenarios if scenario.name in BOUNDED]
         with ExitStack() as stack:
             servers = {arm.name: self._start(arm, stack) for arm in self._arms}
             for number in range(self._options.rounds):
-                for scenario in SCENARIOS:
+                for scenario in self._subject.scenarios:
                     self._measure_all(servers, scenario, number)
+                if self._subject.path == "/classify":
+                    self._call_large(servers["jubako"])
             for number in range(self._options.rounds, self._options.rounds + self._options.pairs):
-                for scenario in (CAPACITY, BATCHES):
+                for scenario in bounded:
                     self._measure_bound(scenario, number)
                     self._measure_arm(self._arms[0], servers["jubako"], scenario, number)
         return self._results
 
-    def _tune_bound(self, workload: Workload, protocol: dict[str, str]) -> Results:
+    def _tune_bound(self, protocol: dict[str, str]) -> Results:
+        subject = self._subject
         with exclusive(self._options.lock):
             tried = self._bound.tune(self._options.tune_bound_s)
+            reading = subject.reading.tune() if subject.reading else []
         with exclusive(self._options.lock):
             latency = self._bound.tune_latency()
-        say(f"bound: {describe(tried[0][0])}: {tried[0][1].texts_per_s:.0f} texts/s")
+        fastest = tried[0][1].texts_per_s
+        self._passes = math.ceil(min(PASSES_S, self._options.window_s) * fastest / len(subject.rows))
+        say(f"bound: {describe(tried[0][0])}: {fastest:.0f} {subject.noun}s/s")
         return Results(
             machine=describe_machine(),
             versions=describe_versions(),
             protocol=protocol,
-            histogram=histogram(workload.texts),
+            histogram=histogram(subject.texts),
             bound_tuning=tried,
             latency_setting=latency,
             titles={arm.name: arm.title for arm in self._arms},
+            bundle=subject.bundle.tag,
+            noun=subject.noun,
+            scenarios=subject.scenarios,
+            reading_tuning=reading,
         )
 
     def _start(self, arm: Arm, stack: ExitStack) -> Server:
@@ -118,7 +106,7 @@ class Bench:
         return server
 
     def _prepare(self, server: Server) -> None:
-        check_answers(server, self._requests[1], self._vectors)
+        self._subject.check(server, self._requests[1], self._outputs)
         measure(server, self._plan(server, CAPACITY), lock=self._options.lock)
 
     def _best_variant(self, arm: Arm) -> Variant:
@@ -128,7 +116,7 @@ class Bench:
         for variant in arm.variants:
             with arm.server(variant, self._logs) as server:
                 self._prepare(server)
-                plan = Plan(server.port, self._requests[1], CAPACITY.connections, self._options.tune_arm_s)
+                plan = replace(self._plan(server, CAPACITY), duration_s=self._options.tune_arm_s, warmup_s=0.5)
                 found.append((measure(server, plan, lock=self._options.lock)[0].window.texts_per_s, variant))
             say(f"{arm.title}, {variant.title}: {found[-1][0]:.0f} texts/s")
         found.sort(key=lambda pair: -pair[0])
@@ -158,14 +146,37 @@ class Bench:
     def _measure_bound(self, scenario: Scenario, number: int) -> NDArray[np.float64] | None:
         """Measure the bound beside what is held against it; return the graph's times for single texts."""
         with exclusive(self._options.lock):
-            if scenario is ALONE:
+            if scenario.name == ALONE.name:
                 return self._bound.latencies_ms(self._results.latency_setting)
-            if scenario in (CAPACITY, BATCHES):
+            if scenario.name in BOUNDED:
                 best = self._results.bound_tuning[0][0]
-                found, other_cores = beside_others(lambda: self._bound.measure(best))
+                found, other_cores = beside_others(lambda: self._bound.measure(best, passes=self._passes))
                 self._results.bound.append(BoundRow(scenario.name, number, found, other_cores))
-                say(f"round {number + 1}, {scenario.title}, bound: {found.texts_per_s:.0f} texts/s")
+                say(f"round {number + 1}, {scenario.title}, bound: {found.texts_per_s:.0f}/s")
+                self._measure_reading_bound(scenario, number)
         return None
+
+    def _measure_reading_bound(self, scenario: Scenario, number: int) -> None:
+        reading = self._subject.reading
+        if reading is not None:
+            best = self._results.reading_tuning[0][0]
+            found, other_cores = beside_others(lambda: reading.measure(best))
+            self._results.bound.append(BoundRow(scenario.name, number, found, other_cores, "with reading"))
+            say(f"round {number + 1}, {scenario.title}, bound with reading: {found.texts_per_s:.0f}/s")
+
+    def _call_large(self, server: Server) -> None:
+        """Send a thousand inputs in one request, taken from the workload again and again where it has fewer."""
+        inputs = self._subject.inputs
+        body = json.dumps({"inputs": [inputs[at % len(inputs)] for at in range(LARGE_CALL)]})
+        server.resume()
+        with exclusive(self._options.lock):
+            begin = perf_counter()
+            answer = json.loads(server.post(self._subject.path, body))
+            seconds = perf_counter() - begin
+        server.pause()
+        answered = sum("error" not in item for item in answer["data"])
+        self._results.large.append(LargeCall(LARGE_CALL, answered, seconds))
+        say(f"{LARGE_CALL} {self._subject.noun}s in one call: {seconds:.2f} s")
 
     def _open_rate(self, arm: Arm, number: int) -> float:
         capacity = next(row for row in self._results.of(arm.name, CAPACITY.name) if row.round == number)
@@ -180,6 +191,7 @@ class Bench:
             warmup_s=self._options.warmup_s + settle_s,
             rate_per_s=rate,
             seed=self._options.seed,
+            path=self._subject.path,
         )
 
 
@@ -188,26 +200,26 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _protocol(bundle: Bundle, workload: Workload, tokens: list[int], options: Options) -> dict[str, str]:
-    graph, provider = bundle.pick([Provider.CPU])
+def _protocol(subject: Subject, tokens: list[int], options: Options) -> dict[str, str]:
+    graph, provider = subject.bundle.pick([Provider.CPU])
     mean = sum(tokens) / len(tokens)
     protocol = {
-        "bundle": f"{bundle.tag}, {graph.file} ({graph.precision}) on {provider}",
-        "texts": f"{len(tokens)}, {workload.source}; {mean:.1f} tokens on average",
+        "bundle": f"{subject.bundle.tag}, {graph.file} ({graph.precision}) on {provider}",
+        f"{subject.noun}s": f"{len(tokens)}, {subject.source}; {mean:.1f} tokens on average",
         "rounds": f"{options.rounds}, then {options.pairs} turns of bound and Jubako alone",
         "windows": f"{options.window_s:g} s a scenario and arm after {options.warmup_s:g} s warm-up "
         f"({options.settle_s:g} s more where an arm adapts)",
         "load": "a process of its own on the same cores, loopback, keep-alive; open loop: latency from the due time",
         "ratios": "tokens/s within a round; median over the rounds (smallest-largest)",
     }
-    if not options.settle_s:
+    if not options.settle_s and len(subject.arms) > 1:
         protocol["quick run"] = "BentoML's batching had no time to adapt and looks slower than it is: do not publish"
     return protocol
 
 
 def _figures(row: Row) -> str:
     window = row.measurement.window
-    return f"{window.texts_per_s:.0f} texts/s, p50 {window.p50_ms:.1f} ms, p99 {window.p99_ms:.1f} ms"
+    return f"{window.texts_per_s:.0f}/s, p50 {window.p50_ms:.1f} ms, p99 {window.p99_ms:.1f} ms"
 
 
 def _paired_median(graph_ms: NDArray[np.float64], record: Record) -> float:

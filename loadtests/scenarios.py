@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loadtests.plan import Request
 
@@ -39,12 +39,21 @@ SCENARIOS = (
 )
 
 
-def make_requests(texts: Sequence[str], tokens: Sequence[int], per_request: int) -> list[Request]:
-    """Return requests of `per_request` texts each, in order; a rest that fills no request is left out."""
-    whole = len(texts) - len(texts) % per_request
+CLASSIFY_SCENARIOS = tuple(
+    replace(scenario, title=scenario.title.replace("text", "record")) for scenario in (ALONE, CAPACITY, BATCHES)
+)
+"""For classifiers: the same shapes, of records."""
+
+BOUNDED = (CAPACITY.name, BATCHES.name)
+"""Scenarios that are held against the bound."""
+
+
+def make_requests(inputs: Sequence[object], tokens: Sequence[int], per_request: int) -> list[Request]:
+    """Return requests of `per_request` inputs each, in order; a rest that fills no request is left out."""
+    whole = len(inputs) - len(inputs) % per_request
     return [
         Request(
-            json.dumps({"inputs": list(texts[at : at + per_request])}),
+            json.dumps({"inputs": list(inputs[at : at + per_request])}),
             per_request,
             sum(tokens[at : at + per_request]),
         )

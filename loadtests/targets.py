@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from loadtests.results import Results, spread
-from loadtests.scenarios import ALONE, BATCHES, CAPACITY, SCENARIOS
+from loadtests.scenarios import ALONE, BATCHES, CAPACITY
 from loadtests.summary import Spread, round_ratios
 
 
@@ -24,7 +24,8 @@ class Verdict:
 
 def judge(results: Results) -> list[Verdict]:
     """Hold Jubako's figures against the targets; those whose arms were not measured are left out."""
-    return [verdict for verdict in (*_throughput(results), *_costs(results)) if verdict is not None]
+    throughput = _throughput(results) if results.noun == "text" else _classifying(results)
+    return [verdict for verdict in (*throughput, *_costs(results)) if verdict is not None]
 
 
 def _throughput(results: Results) -> list[Verdict | None]:
@@ -42,6 +43,17 @@ def _throughput(results: Results) -> list[Verdict | None]:
     ]
 
 
+def _classifying(results: Results) -> list[Verdict | None]:
+    engine = results.share_of_bound("jubako", CAPACITY)
+    reading = results.share_of_bound("jubako", CAPACITY, "with reading")
+    answered = [call.answered / call.inputs for call in results.large]
+    return [
+        Verdict("1 record, 64 connections: share of the engine-only bound", engine, 0.80, True) if engine else None,
+        Verdict("1 record, 64 connections: share of the bound with reading", reading, 0.80, True) if reading else None,
+        Verdict("a thousand records in one call: share answered", spread(answered), 1.0, True) if answered else None,
+    ]
+
+
 def _costs(results: Results) -> list[Verdict]:
     overheads = [
         row.measurement.window.p50_ms - row.graph_p50_ms
@@ -49,7 +61,8 @@ def _costs(results: Results) -> list[Verdict]:
         if row.graph_p50_ms is not None
     ]
     paddings = [
-        spread(row.measurement.padding_ratio for row in results.of("jubako", scenario.name)) for scenario in SCENARIOS
+        spread(row.measurement.padding_ratio for row in results.of("jubako", scenario.name))
+        for scenario in results.scenarios
     ]
     worst = max(paddings, key=lambda padding: padding.median)
     return [

@@ -32,6 +32,27 @@ HISTOGRAM_EDGES = (6, 10, 20, 30, 45, 60, 90, 120, 150, 181)
 
 
 @dataclass(frozen=True)
+class Lengths:
+    """A log-normal law of lengths in words, drawn again while outside its bounds."""
+
+    median: float
+    sigma: float
+    low: int
+    high: int
+
+    def draw(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return `count` lengths, [count]."""
+        kept = np.empty(0, dtype=np.int64)
+        while len(kept) < count:
+            drawn = np.rint(rng.lognormal(np.log(self.median), self.sigma, 2 * count)).astype(np.int64)
+            kept = np.concatenate([kept, drawn[(drawn >= self.low) & (drawn <= self.high)]])
+        return kept[:count]
+
+
+TEXTS = Lengths(MEDIAN_WORDS, SIGMA, MIN_WORDS, MAX_WORDS)
+
+
+@dataclass(frozen=True)
 class Workload:
     """Texts and where they come from."""
 
@@ -52,27 +73,18 @@ def make_workload(count: int, seed: int) -> Workload:
     return Workload(read_texts(Path(folder), count, seed), f"real texts of {DATA_VARIABLE}, seed {seed}")
 
 
-def generate(count: int, seed: int) -> list[str]:
-    """Return `count` English-like texts of 6 to 180 words."""
+def generate(count: int, seed: int, lengths: Lengths = TEXTS) -> list[str]:
+    """Return `count` English-like texts, of 6 to 180 words where no other law is given."""
     rng = np.random.default_rng(seed)
     vocabulary = words()
     chances = frequencies(len(vocabulary))
-    lengths = draw_lengths(count, rng)  # [count]
-    ranks = rng.choice(len(vocabulary), size=int(lengths.sum()), p=chances)
-    ends = np.cumsum(lengths)
+    drawn = lengths.draw(count, rng)  # [count]
+    ranks = rng.choice(len(vocabulary), size=int(drawn.sum()), p=chances)
+    ends = np.cumsum(drawn)
     return [
         _punctuate([vocabulary[rank] for rank in ranks[end - length : end]], rng)
-        for length, end in zip(lengths, ends, strict=True)
+        for length, end in zip(drawn, ends, strict=True)
     ]
-
-
-def draw_lengths(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return `count` text lengths in words from the truncated log-normal law, [count]."""
-    kept = np.empty(0, dtype=np.int64)
-    while len(kept) < count:
-        drawn = np.rint(rng.lognormal(np.log(MEDIAN_WORDS), SIGMA, 2 * count)).astype(np.int64)
-        kept = np.concatenate([kept, drawn[(drawn >= MIN_WORDS) & (drawn <= MAX_WORDS)]])
-    return kept[:count]
 
 
 def cut(text: str) -> str | None:

@@ -1,14 +1,26 @@
 """A classifier that is being served: the way of a record to the scores of its labels and to what is assigned."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
 
 from bundle.manifest import Manifest
-from features.labels import LabelSet
+from features.labels import Assigned, LabelSet, Scores
 from features.pipeline import Pipeline
 from features.records import RecordError
 from serving.classifying import Classified, LabelName, stack_outputs
+from serving.coalescing import InPlace
 from serving.model import Model, Placement
 from serving.scheduler import Backend
+
+
+class Undecided(NamedTuple):
+    """What the graph has told of one request's inputs."""
+
+    scores: Scores
+    """Not calibrated, [rows, labels]."""
+    threshold: float | None
 
 
 class ClassifierModel(Model):
@@ -23,9 +35,10 @@ class ClassifierModel(Model):
         backend: Backend,
         encode_threads: int = 1,
     ) -> None:
-        super().__init__(manifest, placement, pipeline.features, backend, encode_threads)
+        super().__init__(manifest, placement, pipeline.features, backend, encode_threads, light=pipeline.light)
         self.labels = labels
         self._pipeline = pipeline
+        self._decided = InPlace(self._decide)
         self._names = tuple(LabelName(label.label, label.name) for label in labels.labels)
 
     @property
@@ -46,8 +59,19 @@ class ClassifierModel(Model):
             JubakoError: `overloaded` or `deadline`.
         """
         result = await self.run(inputs, self._read, deadline=deadline, truncate=truncate)
-        scores = self.labels.calibrate(stack_outputs(result, len(self._names)))  # [rows, labels]
-        return Classified(self._names, scores, self.labels.assign(scores, threshold), result)
+        outputs = stack_outputs(result, len(self._names))  # [rows, labels]
+        scores, assigned = await self._decided(Undecided(outputs, threshold))
+        return Classified(self._names, scores, assigned, result)
+
+    def _decide(self, requests: Sequence[Undecided]) -> list[tuple[Scores, Assigned]]:
+        """Calibrate and decide the requests of one micro-batch together: most have one row, and all cost one call."""
+        scores = self.labels.calibrate(np.concatenate([request.scores for request in requests]))  # [all rows, labels]
+        edges = np.cumsum([len(request.scores) for request in requests])[:-1]
+        assigned = self.labels.assign(scores)  # [all rows, labels]
+        return [
+            (own, ruled if request.threshold is None else self.labels.assign(own, request.threshold))
+            for request, own, ruled in zip(requests, np.split(scores, edges), np.split(assigned, edges), strict=True)
+        ]
 
     def _read(self, value: object) -> str:
         try:

@@ -1,6 +1,7 @@
 """A model that is being served: the way of an input from the caller to its output, whatever the output is for."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import monotonic, perf_counter
@@ -8,10 +9,13 @@ from time import monotonic, perf_counter
 from bundle.manifest import Manifest
 from features.records import RecordError
 from features.rows import FeatureRow, Features
-from serving.coalescing import Coalescer
+from serving.coalescing import Coalescer, InPlace
 from serving.errors import Code, JubakoError
 from serving.rows import Output
 from serving.scheduler import Backend
+
+LIGHT_CHARACTERS = 65_536
+"""Characters that are hashed on the event loop in one turn: some 3 ms of work."""
 
 SELF_TEST = "The lacquer box holds three trays."
 
@@ -50,15 +54,23 @@ class Model:
     """Reads and encodes inputs beside the event loop and hands the rows to a backend."""
 
     def __init__(
-        self, manifest: Manifest, placement: Placement, features: Features, backend: Backend, encode_threads: int = 1
+        self,
+        manifest: Manifest,
+        placement: Placement,
+        features: Features,
+        backend: Backend,
+        encode_threads: int = 1,
+        light: bool = False,
     ) -> None:
+        """Take the parts; `light` says that encoding an input costs less than a way to a thread and back."""
         self.manifest = manifest
         self.placement = placement
         self._features = features
         self._backend = backend
         self._threads = ThreadPoolExecutor(encode_threads, thread_name_prefix="encode")
-        self._encoded: Coalescer[_Request, list[FeatureRow | RecordError]] = Coalescer(
-            self._encode, self._threads, encode_threads
+        beside: Coalescer[_Request, _Encoded] = Coalescer(self._encode, self._threads, encode_threads)
+        self._encoded: Callable[[_Request], Awaitable[_Encoded]] = (
+            InPlace(self._encode, beside, _characters, LIGHT_CHARACTERS) if light else beside
         )
 
     @property
@@ -114,7 +126,7 @@ class Model:
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._backend.close()
 
-    def _encode(self, requests: Sequence["_Request"]) -> list[list[FeatureRow | RecordError]]:
+    def _encode(self, requests: Sequence["_Request"]) -> "list[_Encoded]":
         """Read the inputs of several requests and encode their texts in one call."""
         read = [[_attempt(request.read, value) for value in request.inputs] for request in requests]
         rows = iter(self._features.encode([text for texts in read for text in texts if isinstance(text, str)]))
@@ -129,6 +141,22 @@ class Model:
 class _Request:
     inputs: Sequence[object]
     read: Reader
+
+
+_Encoded = list[FeatureRow | RecordError]
+
+
+def _characters(request: _Request) -> float:
+    """Return how many characters a request has to be read of; infinity where that takes more than a look."""
+    return sum(map(_length, request.inputs))
+
+
+def _length(value: object) -> float:
+    if isinstance(value, str):
+        return len(value)
+    if not isinstance(value, dict):
+        return 0
+    return sum(len(field) if isinstance(field, str) else 0 if field is None else math.inf for field in value.values())
 
 
 def _attempt(read: Reader, value: object) -> str | RecordError:

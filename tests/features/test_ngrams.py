@@ -58,6 +58,15 @@ def test_a_text_s_bag_does_not_depend_on_the_texts_beside_it(texts: list[str]) -
         assert bag_of(row) == bag_of(row_of(text))
 
 
+@given(st.lists(st.text(alphabet="ab ", max_size=9), max_size=12))
+def test_texts_that_fill_several_blocks_are_hashed_like_one_by_one(texts: list[str]) -> None:
+    config = WIDE.model_copy(update={"max_chars": 9})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("features.ngrams.BLOCK", 29)  # three texts of nine characters at most
+        together = NgramFeatures(config).encode(texts)
+    assert [bag_of(row) for row in together] == [bag_of(row_of(text, config)) for text in texts]
+
+
 @given(st.text(alphabet="abc d", max_size=30), st.text(alphabet="abc d", max_size=30))
 def test_a_word_hashes_alike_wherever_it_stands(before: str, after: str) -> None:
     words = NgramConfig(bits=24, words=(1,))

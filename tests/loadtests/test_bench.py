@@ -1,19 +1,17 @@
 """The benchmark and the floor, end to end on a tiny graph: real servers, real load, short windows."""
 
-import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from bundle.bundle import Bundle
 from loadtests import floor
-from loadtests.arms import check_answers
-from loadtests.plan import Request
+from loadtests.options import Options
 from loadtests.report import summary_lines, write_report
-from loadtests.runner import Bench, Options
-from loadtests.scenarios import BATCHES, CAPACITY, SCENARIOS
+from loadtests.runner import Bench
+from loadtests.scenarios import BATCHES, CAPACITY, CLASSIFY_SCENARIOS, SCENARIOS
 
 pytestmark = pytest.mark.e2e
 
@@ -44,19 +42,22 @@ def test_bench_measures_every_arm_in_every_scenario(stored_tiny: Bundle, tmp_pat
     assert sum(sixteen.statuses.values()) == sixteen.requests
     assert not math.isnan(results.idle_percent)
     assert "| Jubako" in "\n".join(summary_lines(results))
-    assert all(path.is_file() for path in write_report(results, tmp_path / "out", "bench"))
+    assert all(path.is_file() for path in write_report([results], tmp_path / "out", "bench"))
 
 
-def test_an_arm_that_answers_other_vectors_is_refused() -> None:
-    class Wrong:
-        port = 1
-
-        def post(self, path: str, body: str) -> str:
-            return json.dumps({"data": [{"embedding": [1.0, 0.0]}]})
-
-    vectors = np.array([[0.0, 1.0]], dtype=np.float32)
-    with pytest.raises(ValueError, match="other vectors"):
-        check_answers(Wrong(), [Request("{}", 1, 1)], vectors)  # type: ignore[arg-type]
+def test_bench_holds_a_classifier_against_its_bounds(stored_tales: Bundle, tmp_path: Path) -> None:
+    results = Bench(stored_tales, replace(SHORT, texts=4, pairs=1), tmp_path).run()
+    assert {(row.arm, row.scenario) for row in results.rows} == {("jubako", one.name) for one in CLASSIFY_SCENARIOS}
+    assert all(row.measurement.window.failures == 0 for row in results.rows)
+    assert {(row.scenario, row.kind) for row in results.bound} == {
+        (scenario.name, kind) for scenario in (CAPACITY, BATCHES) for kind in ("engine-only", "with reading")
+    }
+    assert [(call.inputs, call.answered) for call in results.large] == [(1000, 1000)]
+    text = "\n".join(summary_lines(results))
+    assert "1 record, 64 connections" in text
+    assert "of the bound with reading" in text
+    endings = {path.suffix for path in write_report([results], tmp_path / "out", "classify")}
+    assert endings == {".md", ".json", ".csv"}
 
 
 def test_floor_tells_what_a_layer_costs(stored_tiny: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

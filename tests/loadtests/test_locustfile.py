@@ -9,11 +9,12 @@ from tests.loadtests.tiny_http import Reply, tiny_server
 
 SHAPES = """
 import loadtests.locustfile as users
-kinds = [users.Singles, users.Batches, users.OpenAI, users.Mixed]
+kinds = [users.Singles, users.Batches, users.Classifying, users.OpenAI, users.Mixed]
 assert all(kind.weight > 0 and not kind.abstract for kind in kinds)
 assert users.JubakoUser.abstract
 assert [users.pause_s(value) for value in (None, "", "soon", "-1", "2", "1.5", "900")] == [None] * 4 + [2.0, 1.5, 30.0]
 assert len(users.draw(16)) == 16 and all(6 <= len(text.split()) <= 180 for text in users.draw(64))
+assert all(set(record) == {"title", "description"} for record in users.records())
 from locust.argument_parser import get_parser
 options = get_parser().parse_args([])
 assert (options.num_users, options.spawn_rate, options.run_time) == (16, 8.0, 60), options
@@ -52,6 +53,12 @@ async def test_answers_are_counted_by_endpoint(repository: Path, tmp_path: Path)
     assert {"/embed", "/v1/embeddings"} <= set(rows)
     assert rows["Aggregated"]["Failure Count"] == "0"
     assert int(rows["/embed"]["Request Count"]) > 1
+
+
+async def test_classifying_users_ask_for_labels(repository: Path, tmp_path: Path) -> None:
+    code, rows = await load(repository, tmp_path, Reply(), "Classifying")
+    assert code == 0
+    assert int(rows["/classify"]["Request Count"]) > 1
 
 
 async def test_a_wait_that_is_told_is_honoured_and_counted_apart(repository: Path, tmp_path: Path) -> None:

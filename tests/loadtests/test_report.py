@@ -8,8 +8,8 @@ import pytest
 from loadtests.bound import Pass, Setting
 from loadtests.measure import Measurement
 from loadtests.report import markdown, table, write_report
-from loadtests.results import BoundRow, Results, Row
-from loadtests.scenarios import ALONE, BATCHES, CAPACITY, SCENARIOS, make_requests
+from loadtests.results import BoundRow, LargeCall, Results, Row
+from loadtests.scenarios import ALONE, BATCHES, CAPACITY, CLASSIFY_SCENARIOS, SCENARIOS, make_requests
 from loadtests.summary import Window
 from loadtests.targets import judge
 
@@ -118,6 +118,45 @@ def test_targets_of_arms_that_were_not_measured_are_left_out() -> None:
     assert not any("BentoML" in verdict.target for verdict in judge(found))
 
 
+def classified(answered: int = 1000) -> Results:
+    """A run of a classifier that does 0.7 of the engine and 0.9 of the bound with reading."""
+    found = results(share=0.7)
+    found.noun, found.bundle, found.scenarios = "record", "papers:1", CLASSIFY_SCENARIOS
+    names = {scenario.name for scenario in CLASSIFY_SCENARIOS}
+    found.rows = [one for one in found.rows if one.arm == "jubako" and one.scenario in names]
+    found.bound += [
+        replace(one, kind="with reading", found=replace(one.found, tokens_per_s=one.found.tokens_per_s * 0.7 / 0.9))
+        for one in found.bound
+    ]
+    found.large = [LargeCall(1000, answered, 0.5)]
+    return found
+
+
+def test_a_classifier_is_held_against_both_bounds_and_a_miss_is_told() -> None:
+    verdicts = {verdict.target: verdict for verdict in judge(classified())}
+    engine = verdicts["1 record, 64 connections: share of the engine-only bound"]
+    reading = verdicts["1 record, 64 connections: share of the bound with reading"]
+    assert engine.found.median == pytest.approx(0.7)
+    assert not engine.passed
+    assert reading.found.median == pytest.approx(0.9)
+    assert reading.passed
+    assert not any("BentoML" in target for target in verdicts)
+
+
+def test_a_large_call_that_loses_a_record_is_a_miss() -> None:
+    missed = {verdict.target for verdict in judge(classified(answered=999)) if not verdict.passed}
+    assert "a thousand records in one call: share answered" in missed
+    assert "999 answered" in markdown([classified(answered=999)], None)
+
+
+def test_text_and_classifiers_stand_in_one_report(tmp_path: Path) -> None:
+    paths = write_report([results(), classified()], tmp_path, "bench")
+    text = paths[0].read_text()
+    assert text.count("## Targets") == 2
+    assert "| bound with reading" in text
+    assert len(json.loads(paths[1].read_text())["runs"]) == 2
+
+
 def test_table_aligns_its_columns() -> None:
     lines = table(("a", "long head"), [("wide cell", 1), ("b", 22)])
     assert lines[0] == "| a         | long head |"
@@ -126,28 +165,28 @@ def test_table_aligns_its_columns() -> None:
 
 def test_report_warns_of_a_machine_that_was_not_quiet() -> None:
     found = results()
-    assert "not quiet" not in markdown(found, "p.png")
+    assert "not quiet" not in markdown([found], "p.png")
     found.bound[0] = replace(found.bound[0], other_cores=0.9)
-    assert "not quiet" in markdown(found, "p.png")
+    assert "not quiet" in markdown([found], "p.png")
 
 
 def test_rows_tell_which_measurement_was_disturbed() -> None:
     found = results()
     disturbed = found.rows[1]
     found.rows[1] = replace(disturbed, measurement=replace(disturbed.measurement, other_cores=0.73))
-    lines = [line for line in markdown(found, "p.png").splitlines() if "0.73" in line and line.startswith("|")]
+    lines = [line for line in markdown([found], "p.png").splitlines() if "0.73" in line and line.startswith("|")]
     assert len(lines) == 1
     assert found.titles[disturbed.arm] in lines[0]
 
 
 def test_report_is_written_in_four_forms(tmp_path: Path) -> None:
-    paths = write_report(results(padding=float("nan")), tmp_path / "new", "bench")
+    paths = write_report([results(padding=float("nan"))], tmp_path / "new", "bench")
     by_ending = {path.suffix: path for path in paths}
     text = by_ending[".md"].read_text()
     assert "| Jubako" in text
     assert "MISS" in text
     assert "bench.png" in text
-    assert json.loads(by_ending[".json"].read_text())["rows"][0]["measurement"]["padding_ratio"] is None
+    assert json.loads(by_ending[".json"].read_text())["runs"][0]["rows"][0]["measurement"]["padding_ratio"] is None
     with by_ending[".csv"].open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == ROUNDS * 2 * len(SCENARIOS)

@@ -9,8 +9,9 @@ from loadtests.workload import (
     MAX_WORDS,
     MEDIAN_WORDS,
     MIN_WORDS,
+    TEXTS,
+    Lengths,
     cut,
-    draw_lengths,
     generate,
     histogram,
     make_workload,
@@ -33,10 +34,15 @@ def test_every_text_has_between_6_and_180_words() -> None:
 
 
 def test_lengths_are_right_skewed_around_the_stated_median() -> None:
-    lengths = draw_lengths(20_000, np.random.default_rng(0))
+    lengths = TEXTS.draw(20_000, np.random.default_rng(0))
     assert abs(float(np.median(lengths)) - MEDIAN_WORDS) < 3
     assert lengths.mean() > np.median(lengths) + 5
     assert len(lengths) == 20_000
+
+
+def test_another_law_gives_other_lengths() -> None:
+    lengths = Lengths(median=3, sigma=0.6, low=1, high=14).draw(5000, np.random.default_rng(0))
+    assert (lengths.min(), float(np.median(lengths)), lengths.max()) == (1, 3, 14)
 
 
 def test_texts_read_like_sentences() -> None:
