@@ -15,7 +15,7 @@ from export.runner import Run, embed, run_graph
 from features.labels import LabelSet
 from features.rows import Features
 from training.classifier_config import Floors
-from training.metrics.averages import macro_f1, micro_f1
+from training.metrics.averages import micro_f1
 
 Scores = NDArray[np.float32]  # [rows, labels]
 Truth = NDArray[np.bool_]  # [rows, labels]
@@ -27,6 +27,8 @@ class HeldOut:
 
     texts: Sequence[str]
     truth: Truth
+    scores: Scores
+    """What the trained module gives for them, uncalibrated."""
     protocol: str
 
 
@@ -44,25 +46,8 @@ class ScoreGate:
         self._limits = limits
         self.reference: Scores = embed(reference, features, self._probes)
         """The module's scores of the probes, float32 [probes, labels]."""
-        measured = self._measure(embed(reference, features, held_out.texts))
-        self.baseline: TaskMetric = measured["micro_f1"]
+        self.baseline: TaskMetric = self._measure(held_out.scores)
         """The module's micro-F1 on the held-out rows."""
-        self.figures: list[TaskMetric] = list(measured.values())
-        """All its figures there."""
-
-    def refuse_below(self, floors: Floors) -> None:
-        """Refuse a classifier that is not good enough to be served, before any graph is made of it.
-
-        Raises:
-            ExportError: naming the figure and its floor.
-        """
-        wanted = floors.model_dump()
-        for figure in self.figures:
-            if not figure.value >= (floor := wanted[figure.name]):
-                raise ExportError(
-                    f"{figure.name} is {figure.value:.4f}, below its floor of {floor:g} ({figure.protocol}); train it "
-                    f"better, or lower export.floors.{figure.name}"
-                )
 
     def check(self, precision: Precision, path: Path, max_abs: float, probes: int | None = None) -> Verdict:
         """Measure the graph in `path`; with `probes`, on a few texts only and without the task."""
@@ -71,7 +56,7 @@ class ScoreGate:
         scores = embed(run, self._features, texts)
         parity = _parity(scores, self.reference[: len(texts)])
         cosine, apart = _invariance(run, self._features, texts[: min(ALONE_TEXTS, len(texts))])
-        metric = self._measure(embed(run, self._features, self._held_out.texts))["micro_f1"] if probes is None else None
+        metric = self._measure(embed(run, self._features, self._held_out.texts)) if probes is None else None
         drop = 1 - metric.value / max(self.baseline.value, 1e-9) if metric is not None else 0.0
         failures = tuple(self._failures(parity.max_abs, max_abs, cosine, apart, drop))
         told = metric or self.baseline.model_copy(
@@ -79,11 +64,10 @@ class ScoreGate:
         )
         return Verdict(parity, cosine, told, drop, failures)
 
-    def _measure(self, scores: Scores) -> dict[str, TaskMetric]:
+    def _measure(self, scores: Scores) -> TaskMetric:
         assigned = self._labels.assign(self._labels.calibrate(scores))
-        truth, protocol = self._held_out.truth, self._held_out.protocol
-        values = {"micro_f1": micro_f1(truth, assigned), "macro_f1": macro_f1(truth, assigned)}
-        return {name: TaskMetric(name=name, value=value, protocol=protocol) for name, value in values.items()}
+        value = micro_f1(self._held_out.truth, assigned)
+        return TaskMetric(name="micro_f1", value=value, protocol=self._held_out.protocol)
 
     def _failures(self, off: float, max_abs: float, cosine: float, apart: float, drop: float) -> Iterator[str]:
         # `not a <= b` rather than `a > b`: a graph that gives NaN has to fail.
@@ -95,6 +79,21 @@ class ScoreGate:
             yield f"a score alone is {apart:.2g} off the one in a batch, at most {most:g} is allowed"
         if not drop <= (most := self._limits.metric_drop):
             yield f"{drop:.2%} of micro_f1 is lost, at most {most:.2%} is allowed"
+
+
+def refuse_below(floors: Floors, figures: Sequence[TaskMetric], key: str) -> None:
+    """Refuse a classifier that is not good enough to be served; `key` is where its floors stand in the recipe.
+
+    Raises:
+        ExportError: naming the figure and its floor.
+    """
+    wanted = floors.model_dump()
+    for figure in figures:
+        if not figure.value >= (floor := wanted[figure.name]):
+            raise ExportError(
+                f"{figure.name} is {figure.value:.4f}, below its floor of {floor:g} ({figure.protocol}); train it "
+                f"better, or lower {key}.{figure.name}"
+            )
 
 
 def _parity(scores: Scores, reference: Scores) -> Parity:

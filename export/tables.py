@@ -20,18 +20,20 @@ def quantise_tables(source: Path, target: Path) -> int:
     graph = model.graph
     tables = {tensor.name: tensor for tensor in graph.initializer if _is_table(tensor)}
     found = [node for node in graph.node if node.op_type == "Gather" and node.input[0] in tables]
+    for name in dict.fromkeys(node.input[0] for node in found):
+        values = numpy_helper.to_array(tables[name])  # [rows, width]
+        scales = np.maximum(np.abs(values).max(axis=1, keepdims=True), 1e-12) / 127  # [rows, 1]
+        graph.initializer.append(numpy_helper.from_array(np.rint(values / scales).astype(np.int8), f"{name}_int8"))
+        graph.initializer.append(numpy_helper.from_array(scales.astype(np.float32), f"{name}_scale"))
     for at, node in enumerate(found):
         place = list(graph.node).index(node)
-        rows, wanted, stem = node.input[1], node.output[0], f"{node.input[0]}_int8_{at}"
-        values = numpy_helper.to_array(tables[node.input[0]])  # [rows, width]
-        scales = np.maximum(np.abs(values).max(axis=1, keepdims=True), 1e-12) / 127  # [rows, 1]
-        graph.initializer.append(numpy_helper.from_array(np.rint(values / scales).astype(np.int8), stem))
-        graph.initializer.append(numpy_helper.from_array(scales.astype(np.float32), f"{stem}_scale"))
+        table, rows, wanted = node.input[0], node.input[1], node.output[0]
+        stem = f"{table}_{at}"
         graph.node.remove(node)
         made = [
-            helper.make_node("Gather", [stem, rows], [f"{stem}_rows"], axis=0),
+            helper.make_node("Gather", [f"{table}_int8", rows], [f"{stem}_rows"], axis=0),
             helper.make_node("Cast", [f"{stem}_rows"], [f"{stem}_floats"], to=TensorProto.FLOAT),
-            helper.make_node("Gather", [f"{stem}_scale", rows], [f"{stem}_scales"], axis=0),
+            helper.make_node("Gather", [f"{table}_scale", rows], [f"{stem}_scales"], axis=0),
             helper.make_node("Mul", [f"{stem}_floats", f"{stem}_scales"], [wanted]),
         ]
         for offset, new in enumerate(made):
@@ -41,7 +43,7 @@ def quantise_tables(source: Path, target: Path) -> int:
         if name not in used:
             graph.initializer.remove(tensor)
     onnx.save(model, target)
-    return len(found)
+    return len({node.input[0] for node in found})
 
 
 def _is_table(tensor: onnx.TensorProto) -> bool:

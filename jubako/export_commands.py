@@ -58,9 +58,14 @@ def _export_classifier(
 ) -> Bundle | None:
     if source is not None:
         raise ExportError("--from is for text encoders; a classifier is exported from its run: --run NAME")
+    from training.errors import TrainingError
     from training.recipes import read_recipe
+    from training.train import default_run_name
 
-    wanted = bundle_name or read_recipe(name, overrides, dev=dev).name
+    try:
+        wanted = bundle_name or default_run_name(read_recipe(name, overrides, dev=dev), dev)
+    except TrainingError as error:
+        raise ExportError(str(error)) from error
     if if_missing and _told_stored(wanted):
         return None
     from export.classifier import export_classifier

@@ -20,11 +20,11 @@ def run_training(
 ) -> None:
     """Train a recipe."""
     from training.recipes import read_recipe
-    from training.train import train
+    from training.train import default_run_name, train
 
     with _told_plainly():
-        if if_missing and _is_stored(read_recipe(name, overrides, dev=dev).name):
-            console.print(f"a bundle {name} is stored already")
+        if if_missing and (tag := _stored(default_run_name(read_recipe(name, overrides, dev=dev), dev))):
+            console.print(f"{tag} is stored already")
             return
         result = train(name, overrides, dev=dev, from_scratch=from_scratch, run_name=run)
     console.print(f"run [bold]{result.run.folder}[/bold], trained on: {result.metrics.data}", soft_wrap=True)
@@ -67,10 +67,10 @@ def _interval(intervals: Mapping[str, Interval], name: str) -> str:
     return f" ({interval.low:.4f}-{interval.high:.4f})" if interval is not None else ""
 
 
-def _is_stored(name: str) -> bool:
-    from bundle.store import is_stored
+def _stored(name: str) -> str | None:
+    from bundle.store import find, is_stored
 
-    return is_stored(name)
+    return find(name).tag if is_stored(name) else None
 
 
 @contextmanager

@@ -50,7 +50,10 @@ class Backbone(nn.Module):
         Raises:
             CheckpointError: the weights cannot be read, or the transformer is not built like BERT.
         """
-        return cls(SentenceEncoder.load(checkpoint), token_layer).eval()
+        encoder = SentenceEncoder.load(checkpoint)
+        backbone = cls(encoder, token_layer).eval()
+        backbone._check_against(encoder.transformer)
+        return backbone
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Reading:
         """Read token ids int64 [batch, tokens], with mask int64 [batch, tokens]; padding changes nothing."""
@@ -68,3 +71,17 @@ class Backbone(nn.Module):
                 means.append((hidden * real).sum(dim=1) / real.sum(dim=1).clamp(min=1.0))  # [batch, hidden]
         largest = hidden.masked_fill(real == 0, torch.finfo(hidden.dtype).min).amax(dim=1)  # [batch, hidden]
         return Reading(tokens, torch.cat([*means, hidden[:, 0], largest], dim=1))
+
+    def _check_against(self, transformer: nn.Module) -> None:
+        """Hold the layers, called one by one, to the whole transformer, which may give them more than we do."""
+        ids = torch.arange(1, 9).remainder(self.config.vocab_size).unsqueeze(0)  # [1, tokens]
+        mask = torch.ones_like(ids)
+        with torch.inference_mode():
+            expected = transformer(input_ids=ids, attention_mask=mask).last_hidden_state[:, 0]  # [1, hidden]
+            try:
+                found = self(ids, mask).pooled[:, -2 * self.hidden : -self.hidden]  # [1, hidden]
+            except (AttributeError, RuntimeError, TypeError, ValueError):
+                found = torch.full_like(expected, torch.nan)
+        if not torch.allclose(found, expected, atol=1e-4):
+            name = type(transformer).__name__
+            raise CheckpointError(f"{name} passes more than a mask to its layers, unlike BERT; choose another encoder")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from features.ngrams import IDS
+from features.ngrams import IDS, WEIGHTS
 from features.rows import FeatureRow
 
 SMALLEST_NORM = 1e-6
@@ -27,7 +27,7 @@ class BagVocabulary:
     @classmethod
     def fit(cls, rows: Sequence[FeatureRow], buckets: int, least: int = 2, most: int = 0) -> "BagVocabulary":
         """Give a row to each bucket that `least` of the encoded inputs have, the `most` common ones where given."""
-        found = np.concatenate([row.arrays[IDS] for row in rows])
+        found = np.concatenate([row.arrays[IDS][row.arrays[WEIGHTS] > 0] for row in rows])  # not an empty bag's filler
         documents = np.bincount(found, minlength=buckets)  # [buckets]
         kept = np.flatnonzero(documents >= least)
         if most and len(kept) > most:

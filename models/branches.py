@@ -33,6 +33,16 @@ class Votes(nn.Module):
         return logits
 
 
+class PooledNorm(nn.BatchNorm1d):
+    """Standardises by the batch in training, else by what was seen there; a single row has no spread of its own."""
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Standardise [batch, pooled]."""
+        if not self.training or len(vectors) > 1:
+            return super().forward(vectors)
+        return functional.batch_norm(vectors, self.running_mean, self.running_var, eps=self.eps)
+
+
 class Layers(nn.Module):
     """A hidden layer over the bag's vector, the transformer's pooled vectors, or both."""
 
@@ -50,7 +60,7 @@ class Layers(nn.Module):
         self.bag = bag
         width = (bag.width if bag is not None else 0) + pooled
         self.bag_norm = nn.LayerNorm(bag.width) if bag is not None else None
-        self.pooled_norm = nn.BatchNorm1d(pooled, affine=False) if pooled else None
+        self.pooled_norm = PooledNorm(pooled, affine=False) if pooled else None
         self.hidden = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout))
         self.output = nn.Linear(hidden, outputs)
 

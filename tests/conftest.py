@@ -17,6 +17,8 @@ from bundle.store import save  # noqa: E402
 from tests.tiny import build_tiny_bundle  # noqa: E402
 from tests.tiny_classifier import build_tiny_classifier  # noqa: E402
 
+pytest_plugins = ["tests.trained"]
+
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Bundle:

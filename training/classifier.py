@@ -13,7 +13,7 @@ import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer, SparseAdam
+from torch.optim import SGD, AdamW, Optimizer, SparseAdam
 
 from features.labels import LabelSet
 from features.pipeline import TOKENIZER_FILE, Pipeline
@@ -21,7 +21,7 @@ from features.rows import FeatureRow
 from features.text import TextTokenizer
 from models.backbone import Backbone
 from models.bag import BagVocabulary, NgramBag
-from models.branches import Inputs
+from models.branches import Inputs, Votes
 from models.classifier import TextClassifier
 from models.errors import CheckpointError
 from models.source import Source
@@ -68,7 +68,7 @@ class ClassifierRecipe(Recipe[ClassifierConfig]):
         Raises:
             TrainingError: the data or the transformer is missing or malformed.
         """
-        if hasattr(self, "data"):
+        if hasattr(self, "_auxiliary_loss"):
             return
         try:
             self.data: DataSet = load(self.config.data)
@@ -104,22 +104,33 @@ class ClassifierRecipe(Recipe[ClassifierConfig]):
         return TextClassifier(len(self.data.labels), branches, None if self._frozen else self.backbone)
 
     def optimizers(self, module: nn.Module) -> list[Optimizer]:
-        """Make AdamW for what is dense and a sparse Adam for the tables, at each branch's learning rate."""
+        """Make an optimiser for each kind of weight, each branch at its share of the rate.
+
+        What is dense gets AdamW, the tables of the layers branch a sparse Adam. Votes get plain descent, as logistic
+        regression does: Adam takes steps of one size, so that an n-gram seen three times would vote like a common one.
+        """
         dense: list[dict[str, Any]] = []
-        sparse: list[dict[str, Any]] = []
-        decay = self.config.training.weight_decay
+        adaptive: list[dict[str, Any]] = []
+        plain: list[dict[str, Any]] = []
+        rate, decay = self.config.training.learning_rate, self.config.training.weight_decay
         for name, branch in _branches(module):
             settings = getattr(self.config.branches, name)
             tables = {id(bag.table.weight) for bag in branch.modules() if isinstance(bag, NgramBag)}
             others = [parameter for parameter in branch.parameters() if id(parameter) not in tables]
-            dense += _groups(others, settings.learning_rate, decay)
-            table_rate = getattr(settings, "table_learning_rate", settings.learning_rate)
+            dense += _groups(others, rate * settings.rate_factor, decay)
             found = [parameter for parameter in branch.parameters() if id(parameter) in tables]
-            sparse += [{"params": found, "lr": table_rate}] if found else []
+            if found and isinstance(branch, Votes):
+                # The loss is a mean over the batch, but a row of the table is touched by few of its rows.
+                plain.append(
+                    {"params": found, "lr": rate * settings.table_rate_factor * self.config.training.batch_rows}
+                )
+            elif found:
+                adaptive.append({"params": found, "lr": rate * settings.table_rate_factor})
         if not self._frozen and self.backbone is not None and self.config.encoder is not None:
-            dense += _groups(list(self.backbone.parameters()), self.config.encoder.learning_rate, decay)
-        optimizers: list[Optimizer] = [AdamW(dense, lr=self.config.training.learning_rate)]
-        return [*optimizers, SparseAdam(sparse)] if sparse else optimizers
+            dense += _groups(list(self.backbone.parameters()), rate * self.config.encoder.rate_factor, decay)
+        optimizers: list[Optimizer] = [AdamW(dense, lr=rate)]
+        optimizers += [SparseAdam(adaptive)] if adaptive else []
+        return [*optimizers, SGD(plain)] if plain else optimizers
 
     def order(self, generator: torch.Generator) -> Tensor:
         """Shuffle; where tokens are read, rows of like length meet in batches, which are shuffled again."""
@@ -242,7 +253,8 @@ def _auxiliary(frame: pl.DataFrame, labels: Sequence[str], most: int) -> NDArray
     others = counts.filter(~pl.col("all_labels").is_in(list(labels))).sort(
         "rows", "all_labels", descending=[True, False]
     )
-    return targets(frame, others["all_labels"].head(most).to_list(), "all_labels")
+    names = others["all_labels"].head(most).to_list()
+    return targets(frame, names, "all_labels") if names else np.zeros((frame.height, 0), np.bool_)
 
 
 def _groups(parameters: Sequence[nn.Parameter], rate: float, decay: float) -> list[dict[str, Any]]:

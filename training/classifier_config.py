@@ -36,17 +36,19 @@ class EncoderConfig(Config):
     """Layer whose token vectors the attention branch reads; layers from there on are pooled."""
     frozen: bool = True
     """Whether its weights stay as they came: what it gives is then computed once and kept in the cache."""
-    learning_rate: float = Field(2e-5, gt=0)
-    """Peak learning rate of its weights where they are not frozen."""
+    rate_factor: float = Field(0.01, gt=0)
+    """Peak learning rate of its weights where they are not frozen, as a multiple of `training.learning_rate`."""
 
 
 class VotesConfig(Config):
     """Logistic regression on the bag."""
 
-    ngram_dropout: float = Field(0.3, ge=0, lt=1)
+    ngram_dropout: float = Field(0.0, ge=0, lt=1)
     """Share of n-grams that is left out of each bag in training."""
-    learning_rate: float = Field(0.02, gt=0)
-    """Peak learning rate."""
+    rate_factor: float = Field(1.0, gt=0)
+    """Peak learning rate of the biases, as a multiple of `training.learning_rate`."""
+    table_rate_factor: float = Field(1000.0, gt=0)
+    """The same for the table, per row of the batch: plain descent on bags of unit length takes long steps."""
 
 
 class LayersConfig(Config):
@@ -62,10 +64,10 @@ class LayersConfig(Config):
     """Share of inputs and of units that is dropped in training."""
     ngram_dropout: float = Field(0.5, ge=0, lt=1)
     """Share of n-grams that is left out of each bag in training."""
-    learning_rate: float = Field(1e-3, gt=0)
-    """Peak learning rate of the dense weights."""
-    table_learning_rate: float = Field(0.02, gt=0)
-    """Peak learning rate of the bag's table."""
+    rate_factor: float = Field(1.0, gt=0)
+    """Peak learning rate of the dense weights, as a multiple of `training.learning_rate`."""
+    table_rate_factor: float = Field(10.0, gt=0)
+    """The same of the bag's table, whose rows are seen more rarely."""
     table_spread: float = Field(0.1, gt=0)
     """Standard deviation of the table's first values."""
 
@@ -77,8 +79,8 @@ class AttentionConfig(Config):
     """Length of the values."""
     dropout: float = Field(0.3, ge=0, lt=1)
     """Share of values that is dropped in training; of token features a third of it."""
-    learning_rate: float = Field(2e-3, gt=0)
-    """Peak learning rate."""
+    rate_factor: float = Field(1.0, gt=0)
+    """Peak learning rate, as a multiple of `training.learning_rate`."""
 
 
 class BranchesConfig(Config):
@@ -122,9 +124,9 @@ class ExportConfig(Config):
     """For a bundle trained on real data."""
     sample_floors: Floors = Floors()
     """For a bundle trained on the generated sample."""
-    probe_rows: int = Field(512, ge=32)
+    probe_rows: int = Field(128, ge=32)
     """Validation rows over which graphs are compared with PyTorch."""
-    gate_rows: int = Field(2000, ge=100)
+    gate_rows: int = Field(1000, ge=100)
     """Validation rows, at most, over which each graph's F1 is measured."""
     int8_max_abs: float = Field(0.15, gt=0)
     """Largest difference of any score in eight bits."""
@@ -155,10 +157,14 @@ class ClassifierConfig(RecipeConfig):
         branches = self.branches
         if not (branches.votes or branches.layers or branches.attention):
             raise ValueError("a classifier needs one branch at least: votes, layers or attention")
-        if self.bag is None and (branches.votes or (branches.layers and branches.layers.bag_width)):
-            raise ValueError("branches read n-grams, but there is no `bag`")
-        if self.encoder is None and (branches.attention or (branches.layers and branches.layers.pooled)):
-            raise ValueError("branches read a transformer, but there is no `encoder`")
+        read_bag = bool(branches.votes or (branches.layers and branches.layers.bag_width))
+        if read_bag != (self.bag is not None):
+            missing = "branches read n-grams, but there is no `bag`"
+            raise ValueError(missing if read_bag else "no branch reads the `bag`")
+        read_encoder = bool(branches.attention or (branches.layers and branches.layers.pooled))
+        if read_encoder != (self.encoder is not None):
+            missing = "branches read a transformer, but there is no `encoder`"
+            raise ValueError(missing if read_encoder else "no branch reads the `encoder`")
         if branches.layers and not (branches.layers.bag_width or branches.layers.pooled):
             raise ValueError("the layers branch reads nothing: give bag_width, pooled, or both")
         return self

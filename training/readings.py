@@ -18,6 +18,8 @@ from models.backbone import Backbone
 
 BATCH_ROWS = 32
 PARTS = ("tokens.npy", "pooled.npy")
+LAYOUT = 1
+"""Raised when the backbone reads something else, so that what lies in caches is computed anew."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +65,21 @@ def read_all(
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         _write(backbone, tokenizer, rows, offsets, draft, with_tokens, tick)
-        draft.rename(folder)
+        try:
+            draft.rename(folder)
+        except OSError:  # another process has read the same texts meanwhile
+            if not folder.is_dir():
+                raise
+            shutil.rmtree(draft)
     tokens = np.load(folder / PARTS[0], mmap_mode="r", allow_pickle=False) if with_tokens else None
     return Readings(np.load(folder / PARTS[1], allow_pickle=False), tokens, offsets)
 
 
 def key_of(rows: Sequence[FeatureRow], *more: object) -> str:
     """Return a name for readings: a digest of the token ids and of whatever else decides them."""
-    digest = hashlib.sha256(repr(more).encode())
+    digest = hashlib.sha256(repr((LAYOUT, *more)).encode())
     for row in rows:
-        digest.update(row.arrays[IDS].tobytes())
+        digest.update(len(row).to_bytes(4, "little") + row.arrays[IDS].tobytes())
     return digest.hexdigest()[:24]
 
 
@@ -103,6 +110,7 @@ def _write(
             for at, vectors in zip(places, reading.tokens.half().cpu().numpy(), strict=True):
                 tokens[offsets[at] : offsets[at + 1]] = vectors[: len(rows[at])]
         tick((start + len(places)) / len(order))
+    backbone.cpu()
     pooled.flush()
     if tokens is not None:
         tokens.flush()

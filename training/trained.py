@@ -9,11 +9,12 @@ from typing import Self
 import numpy as np
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
 from features.labels import LABELS_FILE, LabelSet
 from models.classifier import TextClassifier
+from training.checkpoints import load_weights
 from training.classifier import ClassifierRecipe, Part
+from training.classifier_config import ClassifierConfig
 from training.decision.fit import CrossFitted, cross_fit, fit_labels
 from training.errors import TrainingError
 from training.recipes import make_recipe, read_recipe
@@ -21,6 +22,9 @@ from training.reproducible import reproducible, seed_all
 from training.run import Run, runs_root
 from training.state import RunMetrics
 from training.train import default_run_name
+
+AFTERWARDS = {"training", "decision", "export"}
+"""Sections that may change once a run has ended: none of them says what its weights mean."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class TrainedClassifier:
         if not isinstance(recipe, ClassifierRecipe):
             raise TrainingError(f"{config.name} is of the family {config.family}, not a classifier")
         run = Run.find(root or runs_root(), run_name or default_run_name(config, dev))
+        _check_recipe(run, recipe.config)
         if (metrics := run.finished()) is None:
             raise TrainingError(f"run {run.name} has not ended; go on with it: jubako train {config.name}")
         with reproducible(config.training.threads, config.training.deterministic):
@@ -59,7 +64,7 @@ class TrainedClassifier:
             run.bind_data(recipe.fingerprint())
             seed_all(config.seed, "module")
             module = recipe.module()
-        module.load_state_dict(load_file(run.best_weights()))
+        load_weights(module, run.best_weights())
         return cls(run, recipe, module.eval(), metrics)
 
     @cached_property
@@ -84,8 +89,20 @@ class TrainedClassifier:
         """Return a part's scores, uncalibrated, [rows, labels]."""
         settings = self.recipe.config.training
         with reproducible(settings.threads, settings.deterministic):
-            return self.recipe.scores(self.module, part, Fabric(accelerator=settings.accelerator, devices=1))
+            fabric = Fabric(accelerator=settings.accelerator, devices=1)
+            return self.recipe.scores(self.module.to(fabric.device), part, fabric)
 
     def whole(self) -> TextClassifier:
-        """Return the classifier with its transformer, which reads texts from their features alone."""
-        return self.recipe.whole(self.module)
+        """Return the classifier with its transformer, on the CPU, which reads texts from their features alone."""
+        return self.recipe.whole(self.module).cpu()
+
+
+def _check_recipe(run: Run, config: ClassifierConfig) -> None:
+    """Hold a recipe to the one that the run was trained with, for weights that fit may still mean something else."""
+    given = config.model_dump(mode="json", exclude=AFTERWARDS)
+    trained = read_recipe(run.config_file).model_dump(mode="json", exclude=AFTERWARDS)
+    if differing := [key for key in given if given[key] != trained.get(key)]:
+        raise TrainingError(
+            f"run {run.name} was trained with other values of {', '.join(differing)}: see {run.config_file}, give the "
+            "same ones with --set, or train beside it with --run NAME"
+        )

@@ -13,6 +13,7 @@ import pytest
 from bundle.store import save
 from tests.e2e.server import Server, running
 from tests.tiny import build_tiny_bundle
+from tests.tiny_classifier import build_tiny_classifier
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
@@ -26,14 +27,15 @@ CURLS = [line for block in blocks("sh") for line in block.splitlines() if line.s
 
 @pytest.fixture(scope="module")
 def text_server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with default settings: its model is called `text` and has as many dimensions as the README's."""
+    """A server with default settings: its models are called `text` and `genres`, with the README's dimensions."""
     save(build_tiny_bundle(tmp_path_factory.mktemp("text"), name="text", dimensions=384))
+    save(build_tiny_classifier(tmp_path_factory.mktemp("genres"), name="genres"))
     with running(repository, tmp_path_factory.mktemp("log") / "server.log") as server:
         yield server
 
 
-def test_the_readme_shows_five_requests() -> None:
-    assert len(CURLS) == 5
+def test_the_readme_shows_seven_requests() -> None:
+    assert len(CURLS) == 7
 
 
 @pytest.mark.parametrize("line", CURLS)
@@ -51,7 +53,7 @@ def test_the_python_snippet_runs(text_server: Server, repository: Path) -> None:
     snippet = snippet.replace("http://localhost:3000", text_server.url)
     done = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, cwd=repository)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("[") == 4
+    assert done.stdout.count("[") == 5
 
 
 def test_every_command_of_the_readme_exists(repository: Path) -> None:
