@@ -128,7 +128,7 @@ class ExportConfig(Config):
     """Validation rows over which graphs are compared with PyTorch."""
     gate_rows: int = Field(1000, ge=100)
     """Validation rows, at most, over which each graph's F1 is measured."""
-    int8_max_abs: float = Field(0.15, gt=0)
+    int8_max_abs: float = Field(0.1, gt=0)
     """Largest difference of any score in eight bits."""
     fp16_probe_rows: int = Field(32, ge=8)
     """Rows for fp16, which the CPU only emulates."""
