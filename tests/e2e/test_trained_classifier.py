@@ -30,7 +30,7 @@ class Expected:
     def __init__(self, trained: TrainedClassifier) -> None:
         recipe = trained.recipe
         part = recipe.part(recipe.splits.test.head(RECORDS))
-        self.records: list[Any] = part.frame.select(recipe.config.fields).to_dicts()
+        self.records: list[Any] = part.frame.select(list(dict.fromkeys(recipe.config.fields))).to_dicts()
         self.labels: LabelSet = trained.label_set
         names = tuple(recipe.pipeline.features.collate(part.rows[:1]).inputs)
         scorer = Scorer(trained.whole(), names).eval()
