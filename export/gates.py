@@ -10,6 +10,7 @@ from bundle.golden import cosine_rows
 from bundle.manifest import Parity, TaskMetric, Tolerances
 from export.runner import Run, Vectors, embed, run_graph
 from export.similarity import SimilarityTask
+from features.rows import Features
 from features.text import TextTokenizer
 
 ALONE_TEXTS = 48
@@ -71,12 +72,12 @@ class Gate:
         """
         run = run_graph(path)
         texts = self._probes[:probes]
-        parity = _parity(embed(run, self._tokenizer, texts), self.reference[: len(texts)])
-        invariance = _invariance(run, self._tokenizer, texts[: min(ALONE_TEXTS, len(texts))])
+        parity = parity_of(embed(run, self._tokenizer, texts), self.reference[: len(texts)])
+        alike, _ = invariance(run, self._tokenizer, texts[: min(ALONE_TEXTS, len(texts))])
         metric = self._score(run) if with_task else _not_measured(self.baseline)
         drop = (self.baseline.value - metric.value) / abs(self.baseline.value)
-        failures = self._failures(parity.min_cosine, min_cosine, invariance, drop)
-        return Verdict(parity, invariance, metric, drop, tuple(failures))
+        failures = self._failures(parity.min_cosine, min_cosine, alike, drop)
+        return Verdict(parity, alike, metric, drop, tuple(failures))
 
     def _failures(self, cosine: float, min_cosine: float, invariance: float, drop: float) -> Iterator[str]:
         # `not a >= b` rather than `a < b`: a graph that gives NaN has to fail.
@@ -91,7 +92,8 @@ class Gate:
         return self._task.score(embed(run, self._tokenizer, self._task.texts))
 
 
-def _parity(vectors: Vectors, reference: Vectors) -> Parity:
+def parity_of(vectors: Vectors, reference: Vectors) -> Parity:
+    """Compare outputs of a graph with the module's, both [rows, outputs]."""
     cosines = cosine_rows(vectors, reference)  # [rows]
     return Parity(
         reference=REFERENCE,
@@ -102,12 +104,15 @@ def _parity(vectors: Vectors, reference: Vectors) -> Parity:
     )
 
 
-def _invariance(run: Run, tokenizer: TextTokenizer, texts: Sequence[str]) -> float:
-    """Return the smallest cosine of a text alone against itself in two unlike mixed batches."""
-    alone = embed(run, tokenizer, texts, rows=1)
-    together = embed(run, tokenizer, texts, rows=24, by_length=False)
-    others = embed(run, tokenizer, texts[::-1], rows=7, by_length=False)[::-1]
-    return float(min(cosine_rows(alone, together).min(), cosine_rows(alone, others).min()))
+def invariance(run: Run, features: Features, texts: Sequence[str]) -> tuple[float, float]:
+    """Return the smallest cosine and the largest difference of a text alone to itself in two mixed batches."""
+    alone = embed(run, features, texts, rows=1)
+    batches = (
+        embed(run, features, texts, rows=24, by_length=False),
+        embed(run, features, texts[::-1], rows=7, by_length=False)[::-1],
+    )
+    cosine = min(float(cosine_rows(alone, batch).min()) for batch in batches)
+    return cosine, max(float(np.abs(alone - batch).max()) for batch in batches)
 
 
 def _not_measured(baseline: TaskMetric) -> TaskMetric:

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.golden import cosine_rows
-from bundle.manifest import Parity, Precision, TaskMetric, Tolerances
+from bundle.manifest import Precision, TaskMetric, Tolerances
 from export.errors import ExportError
-from export.gates import ALONE_TEXTS, REFERENCE, Verdict
+from export.gates import ALONE_TEXTS, Verdict, invariance, parity_of
 from export.runner import Run, embed, run_graph
 from features.labels import LabelSet
 from features.rows import Features
@@ -57,8 +56,8 @@ class ScoreGate:
         run = run_graph(path)
         texts = self._probes[:probes]
         scores = embed(run, self._features, texts)
-        parity = _parity(scores, self.reference[: len(texts)])
-        cosine, apart = _invariance(run, self._features, texts[: min(ALONE_TEXTS, len(texts))])
+        parity = parity_of(scores, self.reference[: len(texts)])
+        cosine, apart = invariance(run, self._features, texts[: min(ALONE_TEXTS, len(texts))])
         metric = self._measure(embed(run, self._features, self._held_out.texts)) if probes is None else None
         drop = 1 - metric.value / max(self.baseline.value, 1e-9) if metric is not None else 0.0
         most_apart = HALF_STEPS if precision is Precision.FP16 else self._limits.fp32_max_abs
@@ -100,25 +99,3 @@ def refuse_below(floors: Floors, figures: Sequence[TaskMetric], key: str) -> Non
                 f"{figure.name} is {figure.value:.4f}, below its floor of {floor:g} ({figure.protocol}); train it "
                 f"better, or lower {key}.{figure.name}"
             )
-
-
-def _parity(scores: Scores, reference: Scores) -> Parity:
-    cosines = cosine_rows(scores, reference)  # [rows]
-    return Parity(
-        reference=REFERENCE,
-        rows=len(reference),
-        max_abs=float(np.abs(scores - reference).max()),
-        min_cosine=float(cosines.min()),
-        mean_cosine=float(cosines.mean()),
-    )
-
-
-def _invariance(run: Run, features: Features, texts: Sequence[str]) -> tuple[float, float]:
-    """Return the smallest cosine and the largest difference of a row alone against itself in two mixed batches."""
-    alone = embed(run, features, texts, rows=1)
-    batches = (
-        embed(run, features, texts, rows=24, by_length=False),
-        embed(run, features, texts[::-1], rows=7, by_length=False)[::-1],
-    )
-    cosine = min(float(cosine_rows(alone, batch).min()) for batch in batches)
-    return cosine, max(float(np.abs(alone - batch).max()) for batch in batches)
