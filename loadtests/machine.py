@@ -3,12 +3,11 @@
 import os
 import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import psutil
 
 from loadtests.servers import ROOT
+from training.report.about import installed, processor
 
 PACKAGES = ("bentoml", "onnxruntime", "tokenizers", "numpy", "uvicorn", "uvloop", "httptools", "orjson")
 
@@ -17,7 +16,7 @@ def describe_machine() -> dict[str, str]:
     """Return hardware, system and how busy it was."""
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     return {
-        "cpu": _cpu_model(),
+        "cpu": processor(),
         "cores": f"{len(os.sched_getaffinity(0))} usable of {psutil.cpu_count()}",
         "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -27,14 +26,7 @@ def describe_machine() -> dict[str, str]:
 
 def describe_versions() -> dict[str, str]:
     """Return the versions of Python, of the packages that matter, and of this code."""
-    return {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}, "commit": _commit()}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
+    return {"python": platform.python_version(), **{name: installed(name) for name in PACKAGES}, "commit": _commit()}
 
 
 def _commit() -> str:
@@ -42,12 +34,3 @@ def _commit() -> str:
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     return git.stdout.strip() or "not committed"
-
-
-def _cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown"

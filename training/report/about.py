@@ -11,25 +11,27 @@ def describe_machine() -> dict[str, str]:
     """Return processor, usable cores, memory and system."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
-        "cpu": f"{_processor()}, {len(os.sched_getaffinity(0))} usable cores, {memory / 2**30:.1f} GiB",
+        "cpu": f"{processor()}, {len(os.sched_getaffinity(0))} usable cores, {memory / 2**30:.1f} GiB",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
     }
 
 
 def describe_versions(packages: Sequence[str] = ("jubako", "torch", "numpy", "scikit-learn")) -> dict[str, str]:
     """Return one line with the versions of Python and of packages."""
-    found = [f"{package} {_version(package)}" for package in packages]
+    found = [f"{package} {installed(package)}" for package in packages]
     return {"versions": ", ".join([f"python {platform.python_version()}", *found])}
 
 
-def _version(package: str) -> str:
+def installed(package: str) -> str:
+    """Return the version of a package, or say that there is none."""
     try:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the processor's model name."""
     info = Path("/proc/cpuinfo")
     if info.is_file():
         for line in info.read_text().splitlines():
