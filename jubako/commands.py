@@ -1,18 +1,14 @@
 """What the commands do: call a room, print what it says."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from bundle.bundle import Bundle
 from bundle.errors import BundleError
 from bundle.store import bundles, find
-
-console = Console()
+from jubako.console import console, told_plainly
 
 
 def print_models() -> None:
@@ -31,7 +27,7 @@ def print_models() -> None:
 
 def print_model(tag: str) -> None:
     """Print what a bundle says about itself."""
-    with told_plainly():
+    with told_plainly(BundleError):
         bundle = _open(tag)
     manifest = bundle.manifest
     console.print(f"[bold]{bundle.tag}[/bold]  {manifest.family}  {bundle.root}", soft_wrap=True)
@@ -64,7 +60,7 @@ def verify(tag: str) -> None:
     from serving.loading import sound_engine
     from serving.settings import Engine
 
-    with told_plainly():
+    with told_plainly(BundleError):
         bundle = _open(tag)
         bundle.verify()
         engine = sound_engine(bundle, Engine())
@@ -94,13 +90,3 @@ def _output(bundle: Bundle) -> str:
 
 def _open(tag: str) -> Bundle:
     return Bundle.open(Path(tag)) if Path(tag).is_dir() else find(tag)
-
-
-@contextmanager
-def told_plainly() -> Iterator[None]:
-    """Turn an error of the bundle into one line and exit status 1: its message says what to do, a trace would not."""
-    try:
-        yield
-    except BundleError as error:
-        console.print(f"[red]error:[/red] {error}", soft_wrap=True)
-        raise SystemExit(1) from error

@@ -1,21 +1,17 @@
 """What the commands of `jubako data` do: call `training.data`, print what it says."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Column, Table
 
+from jubako.console import console, told_plainly
 from training.data.errors import DataError
 from training.data.obtain import obtain
 from training.data.sample import sample
 from training.data.sources import SOURCES, locate, source_of
 from training.data.undersample import count_labels, undersample
-
-console = Console()
 
 LABEL_COLUMNS = ("labels", "categories", "genres")
 
@@ -23,7 +19,7 @@ LABEL_COLUMNS = ("labels", "categories", "genres")
 def print_sets() -> None:
     """Print the known data sets: rows, where they would come from, terms."""
     table = Table("name", "rows", Column("from", overflow="fold"), "terms", box=None)
-    with _told_plainly():
+    with told_plainly(DataError):
         for source in SOURCES.values():
             found = locate(source)
             origin = f"{found.path} ({found.how})" if found.path else f"{found.how}; `jubako data get {source.name}`"
@@ -33,7 +29,7 @@ def print_sets() -> None:
 
 def write_sample(name: str, rows: int = 3000, seed: int = 0, out: Path | None = None) -> None:
     """Generate a sample, as Parquet at `out`, or print its first rows where there is no `out`."""
-    with _told_plainly():
+    with told_plainly(DataError):
         source = source_of(name)
         if rows < 1:
             raise DataError(f"--rows is a number of rows above 0, not {rows}")
@@ -53,7 +49,7 @@ def write_sample(name: str, rows: int = 3000, seed: int = 0, out: Path | None = 
 def get(name: str, origin: str | None = None) -> None:
     """Put a data set into the cache, from a path, a URL, JUBAKO_DATA_DIR or the public source, with a progress bar."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with _told_plainly(), Progress(*columns, console=console, transient=True) as bar:
+    with told_plainly(DataError), Progress(*columns, console=console, transient=True) as bar:
         source = source_of(name)
         task = bar.add_task(source.name, total=None)
         path = obtain(source, origin, lambda done, total: bar.update(task, completed=done, total=total))
@@ -62,7 +58,7 @@ def get(name: str, origin: str | None = None) -> None:
 
 def undersample_file(source: Path, out: Path, threshold: float | None = None, seed: int = 0) -> None:
     """Undersample a Parquet file whose labels are a list column called labels, categories or genres."""
-    with _told_plainly():
+    with told_plainly(DataError):
         try:
             frame = pl.read_parquet(source)
         except (pl.exceptions.PolarsError, OSError) as error:
@@ -94,14 +90,3 @@ def _rows(path: Path | None) -> str:
     return (
         f"{pl.scan_parquet(path).select(pl.len()).collect().item():,}" if path.suffix == ".parquet" else "not counted"
     )
-
-
-@contextmanager
-def _told_plainly() -> Iterator[None]:
-    """Turn a `DataError` into one line and exit status 1: its message says what to do, a trace would not."""
-    try:
-        yield
-    except DataError as error:
-        console.print("[red]error:[/red]", end=" ")
-        console.print(str(error), markup=False, soft_wrap=True)
-        raise SystemExit(1) from error

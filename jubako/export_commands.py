@@ -6,9 +6,10 @@ from pathlib import Path
 import yaml
 
 from bundle.bundle import Bundle
+from bundle.errors import BundleError
 from bundle.store import find, is_stored
 from export.errors import ExportError
-from jubako.commands import console, told_plainly
+from jubako.console import console, told_plainly
 
 TEXT = "text"
 
@@ -23,7 +24,7 @@ def run_export(
     if_missing: bool,
 ) -> None:
     """Export what a configuration names, unless it is stored and `if_missing` says to leave it then."""
-    with told_plainly():
+    with told_plainly(BundleError):
         if _family(name) == TEXT:
             bundle = _export_text(name, source, bundle_name, overrides, if_missing)
         else:

@@ -1,16 +1,13 @@
 """What `jubako train`, `evaluate` and `sweep` do: call `training`, print what it says."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
-from rich.console import Console
 from rich.table import Table
 
+from jubako.console import console, told_plainly
 from training.errors import TrainingError
 from training.metrics.bootstrap import Interval
 from training.report.figures import Figures
-
-console = Console()
 
 SHOWN = ("f1_micro", "f1_macro", "lrap")
 
@@ -22,7 +19,7 @@ def run_training(
     from training.recipes import read_recipe
     from training.train import default_run_name, train
 
-    with _told_plainly():
+    with told_plainly(TrainingError):
         if if_missing and (tag := _stored(default_run_name(read_recipe(name, overrides, dev=dev), dev))):
             console.print(f"{tag} is stored already")
             return
@@ -35,7 +32,7 @@ def run_evaluation(name: str, overrides: Sequence[str], dev: bool, run: str | No
     """Measure a trained recipe, and print the main figures."""
     from training.evaluate import evaluate
 
-    with _told_plainly():
+    with told_plainly(TrainingError):
         figures, folder = evaluate(name, overrides, dev=dev, run_name=run)
     console.print(_table(figures))
     console.print(f"report: {folder / 'report.md'}", soft_wrap=True)
@@ -48,7 +45,7 @@ def run_sweep(
     from training.overrides import parse_grid
     from training.sweep import sweep
 
-    with _told_plainly():
+    with told_plainly(TrainingError):
         found = sweep(name, parse_grid(grid), overrides, dev=dev, from_scratch=from_scratch, run_name=run)
     console.print(found.markdown(), soft_wrap=True, markup=False)
     console.print(f"table: {found.folder / 'sweep.md'}", soft_wrap=True)
@@ -71,13 +68,3 @@ def _stored(name: str) -> str | None:
     from bundle.store import find, is_stored
 
     return find(name).tag if is_stored(name) else None
-
-
-@contextmanager
-def _told_plainly() -> Iterator[None]:
-    """Turn an error of training into one line and exit status 1: its message says what to do, a trace would not."""
-    try:
-        yield
-    except TrainingError as error:
-        console.print(f"[red]error:[/red] {error}", soft_wrap=True)
-        raise SystemExit(1) from error
