@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from bundle.digest import check_files, describe_files
 from bundle.errors import BundleError
 from bundle.golden import Golden
-from bundle.manifest import MANIFEST_FILE, GraphRecord, Manifest, Precision, Provider
+from bundle.manifest import MANIFEST_FILE, GraphRecord, Manifest, Precision, Provider, Role
 from features.labels import LABELS_FILE, LabelSet
 
 
@@ -38,8 +38,12 @@ class Bundle:
 
     @property
     def golden(self) -> Golden:
-        """The self-test the bundle carries."""
+        """The self-test the bundle carries for its only encoder."""
         return Golden.read(self.root)
+
+    def golden_of(self, role: Role) -> Golden:
+        """Return the self-test of one of the bundle's encoders."""
+        return Golden.read(self.root, role)
 
     @property
     def labels(self) -> LabelSet:
@@ -68,8 +72,9 @@ class Bundle:
         available: Collection[str],
         precision: Precision | None = None,
         besides: Collection[Precision] = (),
+        role: Role = Role.ENCODER,
     ) -> tuple[GraphRecord, Provider]:
-        """Choose the graph to serve and the provider to run it on.
+        """Choose the graph of an encoder to serve and the provider to run it on.
 
         CUDA gets fp16. The CPU gets 8-bit where its loss of the task metric and its batch invariance are within
         the bundle's tolerances, else fused fp32, else fp32. `precision` overrides the order, not the allowed
@@ -79,11 +84,12 @@ class Bundle:
         Raises:
             BundleError: no graph of the bundle may run on the available providers.
         """
+        graphs = [graph for graph in self.manifest.graphs if graph.role is role and graph.precision not in besides]
         for provider, order in _PREFERENCE:
             if provider not in available:
                 continue
             for wanted in order if precision is None else (precision,):
-                for graph in self.manifest.graphs if wanted not in besides else ():
+                for graph in graphs:
                     if graph.precision is wanted and provider in graph.providers and self._admits(graph):
                         return graph, provider
         have = ", ".join(f"{graph.precision} on {'/'.join(graph.providers)}" for graph in self.manifest.graphs)

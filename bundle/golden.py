@@ -2,7 +2,8 @@
 
 Stored as an NPZ of plain arrays (no Python objects, so nothing is executed on load): `inputs` fixed-width unicode
 [rows], `outputs` float32 [rows, outputs] from the PyTorch module. An input is a text as the model's features encode it;
-a classifier's is the one text that its record was turned into, and its outputs are scores.
+a classifier's is the one text that its record was turned into, and its outputs are scores; a recommender's is a record
+as JSON, and each of its encoders has a file of its own.
 """
 
 from dataclasses import dataclass
@@ -13,8 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.errors import BundleError
+from bundle.manifest import Role
 
 GOLDEN_FILE = "golden.npz"
+
+
+def golden_file(role: Role) -> str:
+    """Return the name of an encoder's file."""
+    return GOLDEN_FILE if role is Role.ENCODER else f"golden.{role}.npz"
 
 
 @dataclass(frozen=True)
@@ -24,24 +31,25 @@ class Golden:
     inputs: list[str]
     outputs: NDArray[np.float32]  # [rows, outputs]
 
-    def write(self, root: Path) -> None:
-        """Write `golden.npz` into the bundle's folder."""
-        np.savez(root / GOLDEN_FILE, inputs=np.array(self.inputs, dtype=np.str_), outputs=self.outputs)
+    def write(self, root: Path, role: Role = Role.ENCODER) -> None:
+        """Write an encoder's file into the bundle's folder."""
+        np.savez(root / golden_file(role), inputs=np.array(self.inputs, dtype=np.str_), outputs=self.outputs)
 
     @classmethod
-    def read(cls, root: Path) -> "Golden":
-        """Read `golden.npz`.
+    def read(cls, root: Path, role: Role = Role.ENCODER) -> "Golden":
+        """Read an encoder's file.
 
         Raises:
             BundleError: the file is missing or does not hold two arrays of the same number of rows.
         """
+        file = golden_file(role)
         try:
-            with np.load(root / GOLDEN_FILE, allow_pickle=False) as arrays:
+            with np.load(root / file, allow_pickle=False) as arrays:
                 golden = cls([str(text) for text in arrays["inputs"]], arrays["outputs"].astype(np.float32))
         except (OSError, KeyError, ValueError, BadZipFile) as error:
-            raise BundleError(f"{GOLDEN_FILE}: cannot be read ({error})") from error
+            raise BundleError(f"{file}: cannot be read ({error})") from error
         if not golden.inputs or len(golden.inputs) != len(golden.outputs):
-            raise BundleError(f"{GOLDEN_FILE}: {len(golden.inputs)} inputs for {len(golden.outputs)} outputs")
+            raise BundleError(f"{file}: {len(golden.inputs)} inputs for {len(golden.outputs)} outputs")
         return golden
 
     def check(self, outputs: NDArray[np.float32], min_cosine: float) -> None:

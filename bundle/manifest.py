@@ -40,6 +40,15 @@ class Precision(StrEnum):
     FP16 = "fp16"
 
 
+class Role(StrEnum):
+    """Which of a bundle's encoders a graph is. A recommender may have two, whose vectors are compared."""
+
+    ENCODER = "encoder"
+    """The only one."""
+    USER = "user"
+    ITEM = "item"
+
+
 class Provider(StrEnum):
     """ONNX Runtime execution providers that a graph may run on."""
 
@@ -78,6 +87,7 @@ class GraphRecord(Strict):
     """One ONNX file of the bundle and what was measured on it."""
 
     file: str
+    role: Role = Role.ENCODER
     precision: Precision
     providers: list[Provider]
     parity: Parity
@@ -88,10 +98,23 @@ class GraphRecord(Strict):
     """Relative loss of the task metric against the fp32 graph: 0.005 is half a percent; negative is a gain."""
 
 
+class IndexRecord(Strict):
+    """The vectors that a recommender's answers are searched among; its files lie in `index/`."""
+
+    items: int = Field(ge=0)
+    exact: str
+    """File of the graph that scores all items and picks the best."""
+    approximate: str | None = None
+    """File of the HNSW graph; None: the catalogue is small enough to be searched exactly."""
+    recall: TaskMetric | None = None
+    """How many of the exact answers the approximate index finds; None where there is none."""
+
+
 class DroppedPass(Strict):
     """An export pass whose result failed its gate, kept so that nobody has to wonder why a file is missing."""
 
     precision: Precision
+    role: Role = Role.ENCODER
     reason: str
 
 
@@ -138,8 +161,10 @@ class Manifest(Strict):
     provenance: Provenance
     training_data: TrainingData | None = None
     metrics: list[TaskMetric] = []
-    record: Literal["text", "book", "paper"] = "text"
+    record: Literal["text", "book", "paper", "work"] = "text"
     """What an input is: plain text only, or a record of this kind, for whose body plain text stands."""
+    index: IndexRecord | None = None
+    """What is recommended; None: the model does not recommend."""
     similarity: Literal["cosine", "dot"] | None = None
     pooling: str | None = None
     """How token vectors become one vector, for example `mean`; it is inside the graph and told here for people."""
@@ -167,6 +192,14 @@ class Manifest(Strict):
             raise ValueError(f"graphs without a file record: {', '.join(unlisted)}")
         if self.default_prompt is not None and self.default_prompt not in self.prompts:
             raise ValueError(f"default_prompt {self.default_prompt!r} is not among the prompts {sorted(self.prompts)}")
+        return self
+
+    @model_validator(mode="after")
+    def _recommenders_have_items(self) -> Self:
+        if (self.index is not None) != (Task.RECOMMEND in self.tasks):
+            raise ValueError("a model has an index if and only if it recommends")
+        if self.index is not None and (lost := {self.index.exact, self.index.approximate} - {None, *self.files}):
+            raise ValueError(f"index files without a file record: {', '.join(sorted(map(str, lost)))}")
         return self
 
     @model_validator(mode="after")

@@ -57,15 +57,15 @@ def print_model(tag: str) -> None:
 
 def verify(tag: str) -> None:
     """Hash every file and run the golden vectors on the graph that would be served here."""
-    from serving.loading import sound_engine
+    from serving.loading import sound_engines
     from serving.settings import Engine
 
     with told_plainly(BundleError):
         bundle = _open(tag)
         bundle.verify()
-        engine = sound_engine(bundle, Engine())
+        graphs = " and ".join(engine.graph.file for engine in sound_engines(bundle, Engine()))
         files = len(bundle.manifest.files)
-        console.print(f"{bundle.tag}: {files} files unaltered, golden vectors hold on {engine.graph.file}")
+        console.print(f"{bundle.tag}: {files} files unaltered, golden vectors hold on {graphs}")
 
 
 def print_settings(markdown: bool) -> None:

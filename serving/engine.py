@@ -17,7 +17,7 @@ import numpy as np
 import onnxruntime as ort
 
 from bundle.bundle import Bundle
-from bundle.manifest import Precision, Provider
+from bundle.manifest import Precision, Provider, Role
 from features.rows import FeatureRow, Features, Feed
 from serving.scheduler import Computed, Outputs
 from serving.settings import Engine as EngineSettings
@@ -43,16 +43,22 @@ class GraphEngine:
     """A bundle's graph on one device: rows in, outputs out. Safe to call from `lanes` threads at once."""
 
     def __init__(
-        self, bundle: Bundle, features: Features, settings: EngineSettings, besides: Collection[Precision] = ()
+        self,
+        bundle: Bundle,
+        features: Features,
+        settings: EngineSettings,
+        besides: Collection[Precision] = (),
+        role: Role = Role.ENCODER,
     ) -> None:
+        self.role = role
         self._features = features
-        self.graph, self.provider = bundle.pick(offered_providers(settings), settings.precision, besides)
+        self.graph, self.provider = bundle.pick(offered_providers(settings), settings.precision, besides, role)
         layout = lay_out(self.provider, settings)
         path = bundle.path_of(self.graph)
         self._session = open_session(path, self.provider, layout.threads, settings)
         if str(self.provider) not in self._session.get_providers():
             logger.warning("%s could not be started; serving %s on the CPU", self.provider, bundle.tag)
-            self.graph, self.provider = bundle.pick([Provider.CPU], besides=besides)
+            self.graph, self.provider = bundle.pick([Provider.CPU], besides=besides, role=role)
             layout, path = lay_out(self.provider, settings), bundle.path_of(self.graph)
             self._session = open_session(path, self.provider, layout.threads, settings)
         self._span = self._session

@@ -8,16 +8,15 @@ import numpy as np
 
 from bundle.bundle import Bundle
 from bundle.errors import BundleError
-from bundle.manifest import Precision, Task
+from bundle.manifest import Precision, Role, Task
 from bundle.store import find
-from features.rows import Features
 from serving.admission import Admission
 from serving.batching import Budget
 from serving.bounds import BOUNDS
 from serving.engine import GraphEngine
 from serving.metrics import QueueMetrics, SchedulerMetrics
 from serving.model import Model, Placement
-from serving.opening import Opened, open_parts
+from serving.opening import Opened, Placed, open_parts
 from serving.scheduler import Outputs, Scheduler
 from serving.settings import Engine as EngineSettings
 from serving.settings import Settings
@@ -35,16 +34,19 @@ def load_model(tag: str, settings: Settings) -> Model:
     """Load a model that computes in this process.
 
     Raises:
-        BundleError: as `load_scheduler`.
+        BundleError: as `load_schedulers`.
     """
-    parts, engine = load_engine(tag, settings)
-    placement = Placement(engine.graph.file, engine.device)
-    threads = BOUNDS[parts.cost, engine.provider].encode_threads
-    return parts.model(placement, make_scheduler(parts, engine, settings), threads)
+    parts, engines = load_engines(tag, settings)
+    placed = {
+        engine.role: Placed(Placement(engine.graph.file, engine.device), make_scheduler(parts, engine, settings))
+        for engine in engines
+    }
+    threads = max(BOUNDS[parts.cost, engine.provider].encode_threads for engine in engines)
+    return parts.model(placed, settings, threads)
 
 
-def load_remote_model(tag: str, runners: Sequence[Runner]) -> Model:
-    """Load a model that computes in runner processes; here its inputs are only read and encoded.
+def load_remote_model(tag: str, runners: Sequence[Runner], settings: Settings) -> Model:
+    """Load a model that computes in runner processes; here its inputs are read and encoded, and indexes searched.
 
     Raises:
         BundleError: there is no such bundle, or a file was altered.
@@ -52,55 +54,65 @@ def load_remote_model(tag: str, runners: Sequence[Runner]) -> Model:
     bundle = find(tag)
     bundle.verify()
     placement = Placement("chosen by the runners", f"{len(runners)} runner(s)")
-    return open_parts(bundle).model(placement, RemoteBackend(bundle.manifest.name, runners))
+    parts = open_parts(bundle)
+    placed = {role: Placed(placement, RemoteBackend(backend_name(bundle, role), runners)) for role in parts.encoders}
+    return parts.model(placed, settings)
 
 
-def load_scheduler(tag: str, settings: Settings) -> Scheduler:
-    """Load the computing half of a model.
+def load_schedulers(tag: str, settings: Settings) -> dict[str, Scheduler]:
+    """Load the computing half of a model: a scheduler for each of its encoders, by name.
 
     Raises:
         BundleError: there is no such bundle, a file was altered, no graph may run here, or the self-test fails.
     """
-    return make_scheduler(*load_engine(tag, settings), settings)
+    parts, engines = load_engines(tag, settings)
+    return {backend_name(parts.bundle, engine.role): make_scheduler(parts, engine, settings) for engine in engines}
 
 
-def load_engine(tag: str, settings: Settings) -> tuple[Opened, GraphEngine]:
-    """Open a bundle's parts and its engine; it has passed its hashes and its golden vectors when this returns."""
+def backend_name(bundle: Bundle, role: Role) -> str:
+    """Return what metrics and runners call one of a bundle's encoders."""
+    return bundle.manifest.name if role is Role.ENCODER else f"{bundle.manifest.name}.{role}"
+
+
+def load_engines(tag: str, settings: Settings) -> tuple[Opened, list[GraphEngine]]:
+    """Open a bundle's parts and its engines; they have passed hashes and golden vectors when this returns."""
     begin = perf_counter()
     bundle = find(tag)
     bundle.verify()
     parts = open_parts(bundle)
-    engine = _sound(bundle, parts.features, settings.engine)
-    logger.info("%s ready in %.1f s: %s on %s", bundle.tag, perf_counter() - begin, engine.graph.file, engine.device)
-    return parts, engine
+    engines = [_sound(parts, role, settings.engine) for role in parts.encoders]
+    told = ", ".join(engine.graph.file for engine in engines)
+    logger.info("%s ready in %.1f s: %s on %s", bundle.tag, perf_counter() - begin, told, engines[0].device)
+    return parts, engines
 
 
-def sound_engine(bundle: Bundle, settings: EngineSettings) -> GraphEngine:
-    """Return an engine that passes the bundle's self-test on this machine.
+def sound_engines(bundle: Bundle, settings: EngineSettings) -> list[GraphEngine]:
+    """Return engines that pass the bundle's self-test on this machine.
 
     An 8-bit graph that does not (a processor without the instructions it was gated with may saturate its sums) is
     passed over with a warning; any other graph that fails makes the bundle unusable.
 
     Raises:
-        BundleError: as `load_scheduler`.
+        BundleError: as `load_schedulers`.
     """
-    return _sound(bundle, open_parts(bundle).features, settings)
+    parts = open_parts(bundle)
+    return [_sound(parts, role, settings) for role in parts.encoders]
 
 
-def self_test(bundle: Bundle, features: Features, engine: GraphEngine) -> None:
+def self_test(parts: Opened, engine: GraphEngine) -> None:
     """Hold an engine to the bundle's golden outputs, alone and in a micro-batch.
 
     Raises:
         BundleError: an output is further from the reference than it was at export.
     """
-    rows = features.encode(bundle.golden.inputs)
-    _compare(bundle, engine, engine.compute(rows, alone=False).outputs)
-    _compare(bundle, engine, np.concatenate([engine.compute([row], alone=True).outputs for row in rows]))
+    rows = parts.encoders[engine.role].encode(parts.golden_inputs(engine.role))
+    _compare(parts.bundle, engine, engine.compute(rows, alone=False).outputs)
+    _compare(parts.bundle, engine, np.concatenate([engine.compute([row], alone=True).outputs for row in rows]))
 
 
 def make_scheduler(parts: Opened, engine: GraphEngine, settings: Settings) -> Scheduler:
     """Put a scheduler in front of an engine, with the settings' bounds or the defaults for its kind and device."""
-    name = parts.bundle.manifest.name
+    name = backend_name(parts.bundle, engine.role)
     batching = settings.batching
     bounds = BOUNDS[parts.cost, engine.provider]
     tokens = batching.max_batch_tokens or bounds.batch_tokens
@@ -111,22 +123,23 @@ def make_scheduler(parts: Opened, engine: GraphEngine, settings: Settings) -> Sc
     return scheduler
 
 
-def _sound(bundle: Bundle, features: Features, settings: EngineSettings) -> GraphEngine:
-    engine = GraphEngine(bundle, features, settings)
+def _sound(parts: Opened, role: Role, settings: EngineSettings) -> GraphEngine:
+    bundle, features = parts.bundle, parts.encoders[role]
+    engine = GraphEngine(bundle, features, settings, role=role)
     try:
-        self_test(bundle, features, engine)
+        self_test(parts, engine)
     except BundleError as error:
         if engine.graph.precision is not Precision.INT8 or settings.precision is Precision.INT8:
             raise
         logger.warning("%s: the 8-bit graph fails on this processor (%s); serving floats", bundle.tag, error)
-        engine = GraphEngine(bundle, features, settings, besides=[Precision.INT8])
-        self_test(bundle, features, engine)
+        engine = GraphEngine(bundle, features, settings, besides=[Precision.INT8], role=role)
+        self_test(parts, engine)
     return engine
 
 
 def _compare(bundle: Bundle, engine: GraphEngine, outputs: Outputs) -> None:
-    parity = engine.graph.parity
+    parity, golden = engine.graph.parity, bundle.golden_of(engine.role)
     if Task.CLASSIFY in bundle.manifest.tasks:
-        bundle.golden.check_scores(outputs, parity.max_abs + SCORE_SLACK)
+        golden.check_scores(outputs, parity.max_abs + SCORE_SLACK)
     else:
-        bundle.golden.check(outputs, parity.min_cosine - GOLDEN_SLACK)
+        golden.check(outputs, parity.min_cosine - GOLDEN_SLACK)

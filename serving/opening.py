@@ -1,10 +1,12 @@
 """What of a bundle both halves of a model need, in whichever processes they run: its features and its labels."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from bundle.bundle import Bundle, telling_the_file
 from bundle.errors import BundleError
-from bundle.manifest import Task
+from bundle.manifest import Role, Task
 from features.labels import LABELS_FILE, LabelSet
 from features.pipeline import FEATURES_FILE, TOKENIZER_FILE, Pipeline
 from features.rows import Features
@@ -13,7 +15,38 @@ from serving.bounds import Cost
 from serving.classifier_model import ClassifierModel
 from serving.model import Model, Placement
 from serving.scheduler import Backend
+from serving.settings import Settings
 from serving.text_model import TextModel
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One of a model's encoders, where it computes."""
+
+    placement: Placement
+    backend: Backend
+
+
+class Opened(Protocol):
+    """A bundle's parts."""
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle itself."""
+
+    @property
+    def cost(self) -> Cost:
+        """What a token of this model costs."""
+
+    @property
+    def encoders(self) -> Mapping[Role, Features]:
+        """What encodes the inputs of each of the bundle's graphs."""
+
+    def golden_inputs(self, role: Role) -> Sequence[Any]:
+        """Return the inputs of an encoder's self-test, as its features take them."""
+
+    def model(self, placed: Mapping[Role, Placed], settings: Settings, encode_threads: int = 1) -> Model:
+        """Return the model that hands its rows to backends."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +57,19 @@ class OpenedText:
     features: Features
     cost: Cost = Cost.TRANSFORMER
 
-    def model(self, placement: Placement, backend: Backend, encode_threads: int = 1) -> Model:
-        """Return the model that hands its rows to `backend`."""
-        return TextModel(self.bundle.manifest, placement, self.features, backend, encode_threads)
+    @property
+    def encoders(self) -> Mapping[Role, Features]:
+        """The tokeniser."""
+        return {Role.ENCODER: self.features}
+
+    def golden_inputs(self, role: Role) -> Sequence[str]:
+        """Return the texts of the self-test."""
+        return self.bundle.golden.inputs
+
+    def model(self, placed: Mapping[Role, Placed], settings: Settings, encode_threads: int = 1) -> Model:
+        """Return the model."""
+        own = placed[Role.ENCODER]
+        return TextModel(self.bundle.manifest, own.placement, self.features, own.backend, encode_threads)
 
 
 @dataclass(frozen=True)
@@ -38,22 +81,23 @@ class OpenedClassifier:
     labels: LabelSet
 
     @property
-    def features(self) -> Features:
+    def encoders(self) -> Mapping[Role, Features]:
         """What encodes the texts of records."""
-        return self.pipeline.features
+        return {Role.ENCODER: self.pipeline.features}
+
+    def golden_inputs(self, role: Role) -> Sequence[str]:
+        """Return the texts that the records of the self-test were turned into."""
+        return self.bundle.golden.inputs
 
     @property
     def cost(self) -> Cost:
         """What a token of this model costs."""
         return Cost.BAG if self.pipeline.light else Cost.TRANSFORMER
 
-    def model(self, placement: Placement, backend: Backend, encode_threads: int = 1) -> Model:
-        """Return the model that hands its rows to `backend`."""
-        manifest = self.bundle.manifest
-        return ClassifierModel(manifest, placement, self.pipeline, self.labels, backend, encode_threads)
-
-
-Opened = OpenedText | OpenedClassifier
+    def model(self, placed: Mapping[Role, Placed], settings: Settings, encode_threads: int = 1) -> Model:
+        """Return the model."""
+        own, manifest = placed[Role.ENCODER], self.bundle.manifest
+        return ClassifierModel(manifest, own.placement, self.pipeline, self.labels, own.backend, encode_threads)
 
 
 def open_parts(bundle: Bundle) -> Opened:

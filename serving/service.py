@@ -14,7 +14,7 @@ from bundle.store import find
 from serving.api.asgi import App
 from serving.api.front import Front
 from serving.core import Core
-from serving.loading import load_model, load_remote_model, load_scheduler
+from serving.loading import load_model, load_remote_model, load_schedulers
 from serving.selection import served_tags, stored_tags
 from serving.settings import Settings
 from serving.split.remote import Runner
@@ -93,7 +93,7 @@ def load_core(settings: Settings, service: Service[Any]) -> Core:
         models = [load_model(tag, settings) for tag in tags]
     else:
         runners = [Runner(dependency.on.url) for dependency in service.dependencies.values()]
-        models = [load_remote_model(tag, runners) for tag in tags]
+        models = [load_remote_model(tag, runners, settings) for tag in tags]
     return Core({model.manifest.name: model for model in models}, settings)
 
 
@@ -122,7 +122,9 @@ def _runner_service(index: int, settings: Settings) -> Service[Any]:
 
         def __init__(self) -> None:
             tags = served_tags(settings, service.bento)
-            self.schedulers = {tag.split(":")[0]: load_scheduler(tag, settings) for tag in tags}
+            self.schedulers = {
+                name: scheduler for tag in tags for name, scheduler in load_schedulers(tag, settings).items()
+            }
 
         @bentoml.on_shutdown
         def close(self) -> None:

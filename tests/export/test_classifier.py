@@ -21,7 +21,7 @@ from export.errors import ExportError
 from export.runner import embed, run_graph
 from jubako.cli import app
 from models.classifier import Scorer
-from serving.loading import sound_engine
+from serving.loading import sound_engines
 from serving.settings import Engine
 from tests.trained import PAPERS, Home, quiet
 from training.classifier_config import ClassifierConfig
@@ -94,7 +94,7 @@ def test_the_bundle_is_sound(pair: tuple[TrainedClassifier, Bundle]) -> None:
     _, bundle = pair
     bundle.verify()
     for precision in (Precision.FP32, Precision.INT8):
-        assert sound_engine(bundle, Engine(precision=precision)).graph.precision is precision
+        assert sound_engines(bundle, Engine(precision=precision))[0].graph.precision is precision
 
 
 def test_a_pass_that_fails_its_gate_is_dropped_and_the_others_stay(

@@ -13,7 +13,7 @@ from bundle.manifest import Precision, Provider
 from features.labels import LABELS_FILE
 from features.pipeline import FEATURES_FILE
 from serving.bounds import Cost
-from serving.loading import load_engine, load_model, make_scheduler, sound_engine
+from serving.loading import load_engines, load_model, make_scheduler, sound_engines
 from serving.opening import open_parts
 from serving.settings import Batching, Engine, Queue, Settings
 from tests.tiny_classifier import GRAPH_FILE, LABELS
@@ -37,20 +37,20 @@ def saturating(tiny: Bundle, tmp_path: Path) -> Bundle:
 def test_eight_bits_that_fail_here_give_way_to_floats(saturating: Bundle, caplog: pytest.LogCaptureFixture) -> None:
     assert saturating.pick([Provider.CPU])[0].precision is Precision.INT8
     with caplog.at_level(logging.WARNING, logger="jubako.loading"):
-        engine = sound_engine(saturating, Engine())
+        (engine,) = sound_engines(saturating, Engine())
     assert engine.graph.precision is Precision.FP32
     assert "8-bit graph fails on this processor" in caplog.text
 
 
 def test_eight_bits_that_are_asked_for_are_not_replaced(saturating: Bundle) -> None:
     with pytest.raises(BundleError, match="cosine"):
-        sound_engine(saturating, Engine(precision=Precision.INT8))
+        sound_engines(saturating, Engine(precision=Precision.INT8))
 
 
 def test_a_float_graph_that_fails_makes_the_bundle_unusable(saturating: Bundle) -> None:
     graphs = [saturating.manifest.graphs[1].model_copy(update={"precision": Precision.FP32})]
     with pytest.raises(BundleError, match="cosine"):
-        sound_engine(Bundle(saturating.root, saturating.manifest.model_copy(update={"graphs": graphs})), Engine())
+        sound_engines(Bundle(saturating.root, saturating.manifest.model_copy(update={"graphs": graphs})), Engine())
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_classifier_whose_scores_are_off_is_refused(spoilt_tales: Bundle) -> N
     bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(0.2), "bias"))
     onnx.save(model, spoilt_tales.root / GRAPH_FILE)
     with pytest.raises(BundleError, match="a score is"):
-        sound_engine(spoilt_tales, Engine())
+        sound_engines(spoilt_tales, Engine())
 
 
 def test_a_classifier_with_other_labels_than_outputs_is_refused(spoilt_tales: Bundle) -> None:
@@ -100,7 +100,7 @@ def test_a_bag_s_tokens_are_light_and_a_joint_model_s_are_not(tales: Bundle, sto
 
 def test_a_bag_gets_bounds_of_its_own_unless_they_are_set(stored_tales: Bundle) -> None:
     settings = Settings(models=["tales"])
-    parts, engine = load_engine("tales", settings)
+    parts, (engine,) = load_engines("tales", settings)
     chosen = make_scheduler(parts, engine, settings)
     assert (chosen._room.budget.tokens, chosen._admission.max_tokens) == (32_768, 4_194_304)
     chosen.close()
