@@ -33,13 +33,13 @@ from features.labels import LABELS_FILE
 from features.pipeline import TOKENIZER_FILE
 from features.rows import Feed
 from models.classifier import Scorer
+from training.classifier_evaluation import protocol
 from training.errors import TrainingError
-from training.evaluate import protocol
 from training.metrics.averages import macro_f1, micro_f1
 from training.report.write import JSON_FILE
 from training.steps import Steps, Tick
 from training.train import default_run_name
-from training.trained import TrainedClassifier
+from training.trained_classifier import TrainedClassifier
 
 ODD_TEXTS = ["", "a", "数据", "été 😀", "\\(x^2\\)", "long " * 2000]
 """Beside held-out rows, what graphs are compared on."""

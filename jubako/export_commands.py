@@ -28,7 +28,7 @@ def run_export(
         if _family(name) == TEXT:
             bundle = _export_text(name, source, bundle_name, overrides, if_missing)
         else:
-            bundle = _export_classifier(name, source, bundle_name, overrides, dev, run, if_missing)
+            bundle = _export_run(name, source, bundle_name, overrides, dev, run, if_missing)
     if bundle is not None:
         console.print(f"stored [bold]{bundle.tag}[/bold]")
 
@@ -48,7 +48,7 @@ def _export_text(
     return export_text(settings)
 
 
-def _export_classifier(
+def _export_run(
     name: str,
     source: str | None,
     bundle_name: str | None,
@@ -58,7 +58,7 @@ def _export_classifier(
     if_missing: bool,
 ) -> Bundle | None:
     if source is not None:
-        raise ExportError("--from is for text encoders; a classifier is exported from its run: --run NAME")
+        raise ExportError("--from is for text encoders; what is trained is exported from its run: --run NAME")
     from training.errors import TrainingError
     from training.recipes import read_recipe
     from training.train import default_run_name
@@ -69,9 +69,9 @@ def _export_classifier(
         raise ExportError(str(error)) from error
     if if_missing and _told_stored(wanted):
         return None
-    from export.classifier import export_classifier
+    from export.runs import export_run
 
-    return export_classifier(name, overrides, dev=dev, run_name=run, bundle_name=wanted)
+    return export_run(name, overrides, dev=dev, run_name=run, bundle_name=wanted)
 
 
 def _told_stored(name: str) -> bool:

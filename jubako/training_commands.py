@@ -7,9 +7,7 @@ from rich.table import Table
 from jubako.console import console, told_plainly
 from training.errors import TrainingError
 from training.metrics.bootstrap import Interval
-from training.report.figures import Figures
-
-SHOWN = ("f1_micro", "f1_macro", "lrap")
+from training.report.summary import Summary
 
 
 def run_training(
@@ -33,8 +31,8 @@ def run_evaluation(name: str, overrides: Sequence[str], dev: bool, run: str | No
     from training.evaluate import evaluate
 
     with told_plainly(TrainingError):
-        figures, folder = evaluate(name, overrides, dev=dev, run_name=run)
-    console.print(_table(figures))
+        summary, folder = evaluate(name, overrides, dev=dev, run_name=run)
+    console.print(_table(summary))
     console.print(f"report: {folder / 'report.md'}", soft_wrap=True)
 
 
@@ -51,11 +49,11 @@ def run_sweep(
     console.print(f"table: {found.folder / 'sweep.md'}", soft_wrap=True)
 
 
-def _table(figures: Figures) -> Table:
-    table = Table("on test rows", *SHOWN, box=None)
-    for found in figures.candidates.values():
-        cells = [f"{found.figures[name]:.4f}{_interval(found.intervals, name)}" for name in SHOWN]
-        table.add_row(found.title, *cells)
+def _table(summary: Summary) -> Table:
+    table = Table("on test rows", *summary.shown, box=None)
+    for line in summary.lines:
+        cells = [f"{line.figures[name]:.4f}{_interval(line.intervals, name)}" for name in summary.shown]
+        table.add_row(line.title, *cells)
     return table
 
 

@@ -17,7 +17,7 @@ from bundle.store import save
 
 if TYPE_CHECKING:
     from training.steps import Steps
-    from training.trained import TrainedClassifier
+    from training.trained_classifier import TrainedClassifier
 
 SMALL = (
     "training.accelerator=cpu", "training.threads=1", "training.epochs=4", "training.batch_rows=32",
@@ -89,7 +89,7 @@ def at_home(home: Home) -> Iterator[Home]:
 
 def _trained(home: Home, name: str, overrides: tuple[str, ...]) -> "TrainedClassifier":
     from training.train import train
-    from training.trained import TrainedClassifier
+    from training.trained_classifier import TrainedClassifier
 
     with home.entered():
         train(name, overrides, console=Console(quiet=True))

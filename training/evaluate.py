@@ -1,17 +1,14 @@
-"""A trained classifier on its test rows, beside its baselines: the one place where test rows are looked at."""
+"""Evaluation by name, as the command does it: the family's own, told in a few figures."""
 
-import time
-from collections.abc import Sequence
+import importlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from training.baselines.run import Texts, run_baselines
-from training.classifier import Part
-from training.report.about import describe_machine, describe_versions
-from training.report.evaluation import Candidate, Evaluation, cross_fitted_figures
-from training.report.figures import Figures
-from training.report.write import write_report
-from training.steps import Steps
-from training.trained import TrainedClassifier
+from training.recipes import read_recipe
+from training.report.summary import Summary
+
+EVALUATIONS = {"classifier": "training.classifier_evaluation:summarise_classifier"}
+"""For each family the function that measures a run and writes its report, imported when it is first asked for."""
 
 
 def evaluate(
@@ -21,86 +18,12 @@ def evaluate(
     dev: bool = False,
     run_name: str | None = None,
     root: Path | None = None,
-    steps: Steps | None = None,
-) -> tuple[Figures, Path]:
-    """Measure the run of a recipe and its baselines; return the figures and the folder of the report.
+) -> tuple[Summary, Path]:
+    """Measure the run of a recipe and its baselines on the test rows; return the summary and the report's folder.
 
     Raises:
-        TrainingError: as `TrainedClassifier.open`.
+        TrainingError: there is no such run, it has not ended, or it is of another recipe or other data.
     """
-    steps = steps or Steps()
-    trained = TrainedClassifier.open(name_or_path, overrides, dev=dev, run_name=run_name, root=root)
-    recipe = trained.recipe
-    test = recipe.with_readings(recipe.part(recipe.splits.test), "test")
-    with steps.step("decision rule on validation rows"):
-        label_set, honest = trained.label_set, trained.cross_fitted()
-    with steps.step(f"{len(test.rows)} test rows"):
-        began = time.perf_counter()
-        scores = trained.scores(test)
-        seconds = time.perf_counter() - began
-    with steps.step("baselines on the same rows"):
-        baselines = run_baselines(
-            _texts(recipe.train), _texts(recipe.validation), _texts(test), recipe.label_set, recipe.config.decision
-        )
-    model = Candidate(
-        recipe.config.name,
-        recipe.config.name,
-        scores,
-        label_set,
-        cross_fitted_figures(honest, recipe.validation.truth),
-        {"train": trained.metrics.seconds, "predict": seconds},
-        notes=(f"branches: {', '.join(trained.module.branches)}; their logits are averaged",),
-    )
-    with steps.step("report"):
-        evaluation = Evaluation(
-            title=f"{recipe.config.name}: {len(recipe.data.labels)} labels",
-            protocol=protocol(trained),
-            truth=test.truth,
-            ids=test.frame["id"].to_list(),
-            texts=test.texts,
-            model=model,
-            baselines=baselines,
-            about=_about(trained),
-            history=_history(trained),
-            seed=recipe.config.seed,
-        )
-        return write_report(trained.run.report, evaluation), trained.run.report
-
-
-def protocol(trained: TrainedClassifier) -> str:
-    """Say in one line what figures of this run depend on."""
-    recipe = trained.recipe
-    how, rows = recipe.config.data.protocol, trained.run.data().rows
-    split = "random by group" if how.by == "random" else "by time, the newest rows are the test"
-    return (
-        f"{recipe.data.description}; split {split}, seed {how.seed}: {rows['train']:,} training, "
-        f"{rows['validation']:,} validation, {rows['test']:,} test rows; {' + '.join(recipe.config.fields)}; "
-        "calibration and thresholds fitted on validation rows"
-    )
-
-
-def _texts(part: Part) -> Texts:
-    return Texts(part.texts, part.truth)
-
-
-def _about(trained: TrainedClassifier) -> dict[str, str]:
-    return {
-        "data": trained.recipe.data.description,
-        "fingerprint": trained.run.data().sha256,
-        "run": str(trained.run.folder),
-        "seed": str(trained.recipe.config.seed),
-        "training": f"{trained.metrics.epochs} epochs, {trained.metrics.seconds:.0f} s",
-        **describe_versions(),
-        **describe_machine(),
-    }
-
-
-def _history(trained: TrainedClassifier) -> list[dict[str, float]]:
-    return [
-        {
-            "epoch": float(record.epoch),
-            "train loss": record.train["loss"],
-            **{f"validation {name}": value for name, value in record.validation.items()},
-        }
-        for record in trained.metrics.history
-    ]
+    module, name = EVALUATIONS[read_recipe(name_or_path, overrides, dev=dev).family].split(":")
+    measure: Callable[..., tuple[Summary, Path]] = getattr(importlib.import_module(module), name)
+    return measure(name_or_path, overrides, dev=dev, run_name=run_name, root=root)

@@ -1,40 +1,43 @@
-"""A classifier that has been trained: the best weights of a run and the decision rule that belongs to them."""
+"""A model that has been trained: a run, its data prepared again, and its best weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
-import numpy as np
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
+from torch import nn
 
-from features.labels import LABELS_FILE, LabelSet
-from models.classifier import TextClassifier
 from training.checkpoints import load_weights
-from training.classifier import ClassifierRecipe, Part
-from training.classifier_config import ClassifierConfig
-from training.decision.fit import CrossFitted, cross_fit, fit_labels
+from training.config import RecipeConfig
 from training.errors import TrainingError
+from training.recipe import Recipe
 from training.recipes import make_recipe, read_recipe
+from training.report.about import describe_machine, describe_versions
 from training.reproducible import reproducible, seed_all
 from training.run import Run, runs_root
 from training.state import RunMetrics
 from training.train import default_run_name
 
-AFTERWARDS = {"training", "decision", "export"}
+AFTERWARDS = {"training", "decision", "evaluation", "export"}
 """Sections that may change once a run has ended: none of them says what its weights mean."""
+
+R = TypeVar("R", bound=Recipe[Any])
+M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True)
-class TrainedClassifier:
-    """A run of the classifier family, its data prepared again and its best weights loaded."""
+class Trained(Generic[R, M]):
+    """A run of one family; a family adds what it does with it."""
 
     run: Run
-    recipe: ClassifierRecipe
-    module: TextClassifier
+    recipe: R
+    module: M
+    """In evaluation mode."""
     metrics: RunMetrics
+
+    recipe_class: ClassVar[type[Recipe[Any]]]
+    """The family's recipe."""
 
     @classmethod
     def open(
@@ -53,8 +56,8 @@ class TrainedClassifier:
         """
         config = read_recipe(name_or_path, overrides, dev=dev)
         recipe = make_recipe(config)
-        if not isinstance(recipe, ClassifierRecipe):
-            raise TrainingError(f"{config.name} is of the family {config.family}, not a classifier")
+        if not isinstance(recipe, cls.recipe_class):
+            raise TrainingError(f"{config.name} is of the family {config.family}, which is trained otherwise")
         run = Run.find(root or runs_root(), run_name or default_run_name(config, dev))
         _check_recipe(run, recipe.config)
         if (metrics := run.finished()) is None:
@@ -65,39 +68,37 @@ class TrainedClassifier:
             seed_all(config.seed, "module")
             module = recipe.module()
         load_weights(module, run.best_weights())
-        return cls(run, recipe, module.eval(), metrics)
+        return cls(run, recipe, module.eval(), metrics)  # type: ignore[arg-type]
 
-    @cached_property
-    def validation_scores(self) -> NDArray[np.float32]:
-        """Scores of the validation rows, uncalibrated, [rows, labels]."""
-        return self.scores(self.recipe.validation)
+    def fabric(self) -> Fabric:
+        """Return the one device on which a trained model is measured."""
+        return Fabric(accelerator=self.recipe.config.training.accelerator, devices=1)
 
-    @cached_property
-    def label_set(self) -> LabelSet:
-        """The decision rule, fitted on the validation rows and on nothing else; kept in the run's folder."""
-        truth = self.recipe.validation.truth
-        fitted = fit_labels(self.validation_scores, truth, self.recipe.label_set, self.recipe.config.decision)
-        (self.run.folder / LABELS_FILE).write_text(fitted.model_dump_json(indent=2) + "\n")
-        return fitted
+    def about(self, data: str) -> dict[str, str]:
+        """Return the lines of a report's header: `data` for people, run, versions and machine."""
+        return {
+            "data": data,
+            "fingerprint": self.run.data().sha256,
+            "run": str(self.run.folder),
+            "seed": str(self.recipe.config.seed),
+            "training": f"{self.metrics.epochs} epochs, {self.metrics.seconds:.0f} s",
+            **describe_versions(),
+            **describe_machine(),
+        }
 
-    def cross_fitted(self) -> CrossFitted:
-        """Decide each validation row by a rule that was fitted without it."""
-        truth = self.recipe.validation.truth
-        return cross_fit(self.validation_scores, truth, self.recipe.label_set, self.recipe.config.decision)
-
-    def scores(self, part: Part) -> NDArray[np.float32]:
-        """Return a part's scores, uncalibrated, [rows, labels]."""
-        settings = self.recipe.config.training
-        with reproducible(settings.threads, settings.deterministic):
-            fabric = Fabric(accelerator=settings.accelerator, devices=1)
-            return self.recipe.scores(self.module.to(fabric.device), part, fabric)
-
-    def whole(self) -> TextClassifier:
-        """Return the classifier with its transformer, on the CPU, which reads texts from their features alone."""
-        return self.recipe.whole(self.module).cpu()
+    def history(self) -> list[dict[str, float]]:
+        """Return the figures of each epoch, for training curves."""
+        return [
+            {
+                "epoch": float(record.epoch),
+                "train loss": record.train["loss"],
+                **{f"validation {name}": value for name, value in record.validation.items()},
+            }
+            for record in self.metrics.history
+        ]
 
 
-def _check_recipe(run: Run, config: ClassifierConfig) -> None:
+def _check_recipe(run: Run, config: RecipeConfig) -> None:
     """Hold a recipe to the one that the run was trained with, for weights that fit may still mean something else."""
     given = config.model_dump(mode="json", exclude=AFTERWARDS)
     trained = read_recipe(run.config_file).model_dump(mode="json", exclude=AFTERWARDS)

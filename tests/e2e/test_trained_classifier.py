@@ -17,7 +17,7 @@ from jubako import Client
 from jubako.client import Classifications
 from models.classifier import Scorer
 from tests.e2e.server import Server, running
-from training.trained import TrainedClassifier
+from training.trained_classifier import TrainedClassifier
 
 RECORDS = 500
 EIGHT_BITS = 0.05

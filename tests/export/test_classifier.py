@@ -25,11 +25,11 @@ from serving.loading import sound_engines
 from serving.settings import Engine
 from tests.trained import PAPERS, Home, quiet
 from training.classifier_config import ClassifierConfig
+from training.classifier_evaluation import evaluate_classifier
 from training.data.sample import sample
-from training.evaluate import evaluate
 from training.recipes import read_recipe
 from training.train import train
-from training.trained import TrainedClassifier
+from training.trained_classifier import TrainedClassifier
 
 NAMES = ["papers", "genres"]
 HELD_OUT = 500
@@ -114,7 +114,7 @@ def test_figures_of_test_rows_are_in_the_manifest_once_there_are_any(
     settings = (*PAPERS, "data.sample_rows=700", "training.epochs=2", "export.precisions=[]")
     root = tmp_path / "runs"
     train("papers", settings, root=root, console=Console(quiet=True))
-    figures, folder = evaluate("papers", settings, root=root, steps=quiet())
+    figures, folder = evaluate_classifier("papers", settings, root=root, steps=quiet())
     told = json.loads((folder / "evaluation.json").read_text())
     bundle = export_classifier("papers", settings, root=root, bundle_name="evaluated", steps=quiet())
     metrics = {metric.name: metric for metric in bundle.manifest.metrics}

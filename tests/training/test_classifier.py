@@ -44,7 +44,7 @@ from training.metrics.ranking import lrap
 from training.recipes import make_recipe, read_recipe
 from training.run import Run
 from training.train import train
-from training.trained import TrainedClassifier
+from training.trained_classifier import TrainedClassifier
 
 NAMES = ["papers", "genres"]
 
