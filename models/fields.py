@@ -1,0 +1,84 @@
+"""Bags of ids as vectors: what towers and the work encoder read of each field."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Pooling = Literal["sum", "mean", "root"]
+"""How the rows of a bag are added up: as they are, over their number, or over its square root."""
+
+SMALLEST = 1e-12
+
+
+class FieldBag(nn.Module):
+    """A table of rows, one for each id, and the sum of the rows of a bag. Row 0 is no id: padding, always zero.
+
+    Rows that a batch does not touch have no gradient: the table's is sparse.
+
+    Args:
+        rows: Rows of the table, padding included.
+        width: Length of a row.
+        pooling: How rows are added up; an empty bag is the zero vector in all.
+        max_norm: Longest a row may be; longer ones are looked up shortened. None: any length. The table itself keeps
+            what was learnt until `bake`, so that no forward pass changes weights, and a row that is never looked up is
+            bounded like all others.
+        spread: Standard deviation of the first values.
+        dropout: Share of ids that is left out of each bag in training.
+    """
+
+    def __init__(
+        self,
+        rows: int,
+        width: int,
+        *,
+        pooling: Pooling = "sum",
+        max_norm: float | None = None,
+        spread: float = 0.1,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.pooling = pooling
+        self.max_norm = max_norm
+        self.dropout = dropout
+        self.weight = nn.Parameter(torch.empty(rows, width).normal_(std=spread))
+        with torch.no_grad():
+            self.weight[0].zero_()
+
+    @property
+    def width(self) -> int:
+        """Length of the vectors."""
+        return self.weight.shape[1]
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return a vector for each bag: ids int64 [batch, length], 0 where there is none -> float32 [batch, width]."""
+        present = (ids > 0).to(self.weight.dtype)  # [batch, length]
+        kept = functional.dropout(present, self.dropout) if self.training and self.dropout else present
+        rows = functional.embedding(ids, self.weight, padding_idx=0, sparse=self._sparse)  # [batch, length, width]
+        if self.max_norm is not None:
+            rows = rows * _shortening(rows, self.max_norm)  # [batch, length, width]
+        summed = (kept.unsqueeze(1) @ rows).squeeze(1)  # [batch, width]
+        if self.pooling == "sum":
+            return summed
+        count = present.sum(dim=1, keepdim=True).clamp_min(1)  # [batch, 1]
+        return summed / (count if self.pooling == "mean" else count.sqrt())
+
+    def bake(self) -> None:
+        """Shorten all rows for good and forget the bound: the table is then a plain look-up of the same vectors."""
+        if self.max_norm is None:
+            return
+        with torch.no_grad():
+            self.weight.mul_(_shortening(self.weight, self.max_norm))
+        self.max_norm = None
+
+    @property
+    def _sparse(self) -> bool:
+        return self.training and not torch.compiler.is_exporting()
+
+
+def _shortening(rows: Tensor, most: float) -> Tensor:
+    """Return the factor that brings each row to a norm of `most` at most, [..., 1]."""
+    norms = rows.norm(dim=-1, keepdim=True)  # [..., 1]
+    factors: Tensor = (most / norms.clamp_min(SMALLEST)).clamp_max(1.0)
+    return factors
