@@ -11,9 +11,6 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-import torch
-
 from bundle.bundle import Bundle, seal
 from bundle.digest import describe_files, sha256_of
 from bundle.golden import Golden
@@ -25,13 +22,12 @@ from export.gates import Verdict
 from export.half import to_half
 from export.passes import Passes
 from export.quantize import quantise
-from export.runner import Run, Vectors, embed
+from export.runner import embed, run_named
 from export.score_gate import HeldOut, ScoreGate, refuse_below
 from export.scorer import export_scorer
 from export.tables import quantise_tables
 from features.labels import LABELS_FILE
 from features.pipeline import TOKENIZER_FILE
-from features.rows import Feed
 from models.classifier import Scorer
 from training.classifier_evaluation import protocol
 from training.errors import TrainingError
@@ -100,7 +96,7 @@ def build_classifier(trained: TrainedClassifier, root: Path, name: str, steps: S
             f"{rows:,} validation rows of {protocol(trained)}",
         )
         probes = [*ODD_TEXTS, *validation.texts[: config.probe_rows]]
-        gate = ScoreGate(run_scorer(scorer), features, probes, held_out, labels, config.tolerances)
+        gate = ScoreGate(run_named(scorer, scorer.names), features, probes, held_out, labels, config.tolerances)
 
     work = Passes(root / "graphs", partial(_check, gate, trained), steps)
     fp32 = work.attempt(Precision.FP32, lambda target, tick: export_scorer(scorer, target))
@@ -110,23 +106,12 @@ def build_classifier(trained: TrainedClassifier, root: Path, name: str, steps: S
         _reduce(work, trained, fp32, Path(scratch))
     with steps.step("bundle"):
         golden = [*ODD_TEXTS, *validation.texts[:GOLDEN_ROWS]]
-        Golden(golden, embed(run_scorer(scorer), features, golden)).write(root)
+        Golden(golden, embed(run_named(scorer, scorer.names), features, golden)).write(root)
         recipe.pipeline.write(root)
         (root / LABELS_FILE).write_text(labels.model_dump_json(indent=2) + "\n")
         if recipe.tokenizer_file is not None:
             shutil.copy(recipe.tokenizer_file, root / TOKENIZER_FILE)
         return seal(root, _manifest(root, name, trained, figures, work))
-
-
-def run_scorer(scorer: Scorer) -> Run:
-    """Run the PyTorch module, the reference that graphs are compared with."""
-
-    def run(feed: Feed) -> Vectors:
-        with torch.inference_mode():
-            scores = scorer(*(torch.from_numpy(feed.inputs[name]) for name in scorer.names))
-        return np.asarray(scores.numpy(), dtype=np.float32)
-
-    return run
 
 
 def _reduce(work: Passes, trained: TrainedClassifier, fp32: Path, scratch: Path) -> None:

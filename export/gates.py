@@ -3,15 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
 from bundle.golden import cosine_rows
 from bundle.manifest import Parity, TaskMetric, Tolerances
 from export.runner import Run, Vectors, embed, run_graph
-from export.similarity import SimilarityTask
 from features.rows import Features
-from features.text import TextTokenizer
 
 ALONE_TEXTS = 48
 """Texts that are run alone and in mixed batches to measure batch invariance."""
@@ -43,6 +42,17 @@ class Verdict:
         )
 
 
+class Task(Protocol):
+    """What vectors are good for, measured on inputs that nothing was trained on."""
+
+    @property
+    def texts(self) -> Sequence[Any]:
+        """The inputs, texts or records as the features take them."""
+
+    def score(self, vectors: Vectors) -> TaskMetric:
+        """Return how good the vectors [inputs, dimensions] of the inputs are."""
+
+
 class Gate:
     """Compares graphs with the PyTorch module: numbers, dependence on the batch, and quality on a task.
 
@@ -51,15 +61,15 @@ class Gate:
     """
 
     def __init__(
-        self, reference: Run, tokenizer: TextTokenizer, probes: Sequence[str], task: SimilarityTask, limits: Tolerances
+        self, reference: Run, features: Features, probes: Sequence[Any], task: Task, limits: Tolerances
     ) -> None:
-        self._tokenizer = tokenizer
+        self._features = features
         self._probes = list(probes)
         self._task = task
         self._limits = limits
-        self.reference: Vectors = embed(reference, tokenizer, self._probes)
+        self.reference: Vectors = embed(reference, features, self._probes)
         """The module's vectors of the probes, float32 [probes, dimensions]."""
-        self.task_vectors: Vectors = embed(reference, tokenizer, task.texts)
+        self.task_vectors: Vectors = embed(reference, features, task.texts)
         """The module's vectors of the task's texts, float32 [texts, dimensions]."""
         self.baseline: TaskMetric = task.score(self.task_vectors)
         """The module's score on the task."""
@@ -72,8 +82,8 @@ class Gate:
         """
         run = run_graph(path)
         texts = self._probes[:probes]
-        parity = parity_of(embed(run, self._tokenizer, texts), self.reference[: len(texts)])
-        alike, _ = invariance(run, self._tokenizer, texts[: min(ALONE_TEXTS, len(texts))])
+        parity = parity_of(embed(run, self._features, texts), self.reference[: len(texts)])
+        alike, _ = invariance(run, self._features, texts[: min(ALONE_TEXTS, len(texts))])
         metric = self._score(run) if with_task else _not_measured(self.baseline)
         drop = (self.baseline.value - metric.value) / abs(self.baseline.value)
         failures = self._failures(parity.min_cosine, min_cosine, alike, drop)
@@ -89,7 +99,7 @@ class Gate:
             yield f"{drop:.2%} of the task metric is lost, at most {most:.2%} is allowed"
 
     def _score(self, run: Run) -> TaskMetric:
-        return self._task.score(embed(run, self._tokenizer, self._task.texts))
+        return self._task.score(embed(run, self._features, self._task.texts))
 
 
 def parity_of(vectors: Vectors, reference: Vectors) -> Parity:
@@ -104,7 +114,7 @@ def parity_of(vectors: Vectors, reference: Vectors) -> Parity:
     )
 
 
-def invariance(run: Run, features: Features, texts: Sequence[str]) -> tuple[float, float]:
+def invariance(run: Run, features: Features, texts: Sequence[Any]) -> tuple[float, float]:
     """Return the smallest cosine and the largest difference of a text alone to itself in two mixed batches."""
     alone = embed(run, features, texts, rows=1)
     batches = (

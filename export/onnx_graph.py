@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import torch
 from optimum.exporters.onnx.base import OnnxConfig
 from optimum.exporters.onnx.convert import export_pytorch
 from optimum.utils import DummyTextInputGenerator, NormalizedTextConfig
+from torch import Tensor, nn
 
 from models.text import SentenceEncoder
 
@@ -59,6 +60,31 @@ def export_with_dynamo(encoder: SentenceEncoder, path: Path) -> None:
     _rename(model.graph, {OUTPUT: f"inner_{OUTPUT}", _UNUSED: OUTPUT})
     onnx.save(model, path)
     check_graph(path)
+
+
+def export_named(
+    module: nn.Module, examples: Mapping[str, Tensor], path: Path, output: str, fixed: Collection[str] = ()
+) -> None:
+    """Write a module in evaluation mode that takes its inputs one after the other (`forward(self, *features)`).
+
+    Args:
+        module: What to write; its outputs are float32 [batch, outputs].
+        examples: An input [2, length] of each name, in the order of the module's arguments; lengths should differ where
+            they have nothing to do with each other, or the exporter takes one axis for the other.
+        path: The file to write.
+        output: Name of the graph's output.
+        fixed: Inputs whose length is the module's; both axes of all others are dynamic.
+    """
+    free, rows = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}, {0: torch.export.Dim.DYNAMIC}
+    axes = tuple(rows if name in fixed else free for name in examples)
+    with quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            module, tuple(examples.values()), dynamo=True, opset_version=OPSET, input_names=list(examples),
+            output_names=[output], dynamic_shapes={"features": axes}, verbose=False,
+        )  # fmt: skip
+    assert program is not None
+    program.save(path, external_data=False)
+    onnx.checker.check_model(str(path))
 
 
 EXPORTERS: dict[str, Exporter] = {"optimum": export_with_optimum, "dynamo": export_with_dynamo}

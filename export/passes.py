@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bundle.manifest import DroppedPass, GraphRecord, Precision, Provider
+from bundle.manifest import DroppedPass, GraphRecord, Precision, Provider, Role
 from export.gates import Verdict
 from training.steps import Steps, Tick
 
@@ -21,14 +21,15 @@ class Passes:
     folder: Path
     check: Check
     steps: Steps
+    role: Role = Role.ENCODER
     graphs: list[GraphRecord] = field(default_factory=list)
     dropped: list[DroppedPass] = field(default_factory=list)
 
     def attempt(self, precision: Precision, make: Make, note: str = "") -> Path | None:
         """Make one file and gate it; return its path, or None when it was dropped."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        target = self.folder / f"encoder.{precision}.onnx"
-        title = f"{precision}{note}"
+        target = self.folder / f"{self.role}.{precision}.onnx"
+        title = f"{precision}{note}" if self.role is Role.ENCODER else f"{self.role} {precision}{note}"
         try:
             with self.steps.step(title) as tick:
                 make(target, tick)
@@ -40,19 +41,20 @@ class Passes:
         if not verdict.passed:
             self._drop(precision, target, f"{title}: {'; '.join(verdict.failures)}")
             return None
-        self.graphs.append(_record(precision, target, verdict))
+        self.graphs.append(_record(self.role, precision, target, verdict))
         self.steps.say(f"[green]passed[/green]   {title}: {verdict.told()}")
         return target
 
     def _drop(self, precision: Precision, target: Path, reason: str) -> None:
         target.unlink(missing_ok=True)
-        self.dropped.append(DroppedPass(precision=precision, reason=reason[:REASON_CHARS]))
+        self.dropped.append(DroppedPass(precision=precision, role=self.role, reason=reason[:REASON_CHARS]))
         self.steps.say(f"[yellow]dropped[/yellow]  {reason[:REASON_CHARS]}")
 
 
-def _record(precision: Precision, path: Path, verdict: Verdict) -> GraphRecord:
+def _record(role: Role, precision: Precision, path: Path, verdict: Verdict) -> GraphRecord:
     return GraphRecord(
         file=f"graphs/{path.name}",
+        role=role,
         precision=precision,
         providers=_PROVIDERS[precision],
         parity=verdict.parity,

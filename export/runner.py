@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from features.rows import Features, Feed
 from features.text import IDS, MASK
@@ -29,6 +31,17 @@ def run_graph(path: Path) -> Run:
     return run
 
 
+def run_named(module: nn.Module, names: Sequence[str]) -> Run:
+    """Run a PyTorch module that takes the arrays of a feed one after the other: what its graph is compared with."""
+
+    def run(feed: Feed) -> Vectors:
+        with torch.inference_mode():
+            outputs = module(*(torch.from_numpy(feed.inputs[name]) for name in names))
+        return np.asarray(outputs.numpy(), dtype=np.float32)
+
+    return run
+
+
 def run_module(encoder: SentenceEncoder) -> Run:
     """Run the PyTorch module, the reference that graphs are compared with."""
 
@@ -40,8 +53,8 @@ def run_module(encoder: SentenceEncoder) -> Run:
     return run
 
 
-def embed(run: Run, features: Features, texts: Sequence[str], rows: int = 16, by_length: bool = True) -> Vectors:
-    """Run texts in batches of `rows`; returns float32 [texts, outputs] in the order of `texts`.
+def embed(run: Run, features: Features, texts: Sequence[Any], rows: int = 16, by_length: bool = True) -> Vectors:
+    """Run texts, or records, in batches of `rows`; returns float32 [texts, outputs] in the order of `texts`.
 
     `by_length` puts texts of like length together, which is fast; without it a batch mixes short and long texts,
     which is what shows whether a vector depends on its batch.

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import onnx
 import torch
 
-from export.onnx_graph import OPSET, quiet
+from export.onnx_graph import export_named
 from features.ngrams import IDS as NGRAM_IDS
 from features.ngrams import WEIGHTS
 from features.text import IDS, MASK
@@ -18,16 +17,7 @@ AXES = {IDS: "tokens", MASK: "tokens", NGRAM_IDS: "ngrams", WEIGHTS: "ngrams"}
 
 def export_scorer(scorer: Scorer, path: Path) -> None:
     """Write a classifier in evaluation mode to `path`, with dynamic axes."""
-    example = tuple(_example(name) for name in scorer.names)
-    axes = {name: {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC} for name in scorer.names}
-    with quiet(), torch.no_grad():
-        program = torch.onnx.export(
-            scorer, example, dynamo=True, opset_version=OPSET, input_names=list(scorer.names), output_names=[OUTPUT],
-            dynamic_shapes={"features": tuple(axes.values())}, verbose=False,
-        )  # fmt: skip
-    assert program is not None
-    program.save(path, external_data=False)
-    onnx.checker.check_model(str(path))
+    export_named(scorer, {name: _example(name) for name in scorer.names}, path, OUTPUT)
 
 
 def _example(name: str) -> torch.Tensor:

@@ -13,9 +13,7 @@ SMALLEST = 1e-12
 
 
 class FieldBag(nn.Module):
-    """A table of rows, one for each id, and the sum of the rows of a bag. Row 0 is no id: padding, always zero.
-
-    Rows that a batch does not touch have no gradient: the table's is sparse.
+    """A table of rows, one for each id, and the sum of the rows of a bag. Row 0 is no id: padding, which adds nothing.
 
     Args:
         rows: Rows of the table, padding included.
@@ -26,6 +24,7 @@ class FieldBag(nn.Module):
             bounded like all others.
         spread: Standard deviation of the first values.
         dropout: Share of ids that is left out of each bag in training.
+        sparse: Whether rows that a batch does not touch have no gradient; not together with `max_norm`.
     """
 
     def __init__(
@@ -37,11 +36,13 @@ class FieldBag(nn.Module):
         max_norm: float | None = None,
         spread: float = 0.1,
         dropout: float = 0.0,
+        sparse: bool = False,
     ) -> None:
         super().__init__()
         self.pooling = pooling
         self.max_norm = max_norm
         self.dropout = dropout
+        self.sparse = sparse
         self.weight = nn.Parameter(torch.empty(rows, width).normal_(std=spread))
         with torch.no_grad():
             self.weight[0].zero_()
@@ -51,30 +52,31 @@ class FieldBag(nn.Module):
         """Length of the vectors."""
         return self.weight.shape[1]
 
+    @property
+    def table(self) -> Tensor:
+        """The rows as they are looked up, float32 [rows, width]."""
+        return self.weight if self.max_norm is None else self.weight * _shortening(self.weight, self.max_norm)
+
     def forward(self, ids: Tensor) -> Tensor:
         """Return a vector for each bag: ids int64 [batch, length], 0 where there is none -> float32 [batch, width]."""
-        present = (ids > 0).to(self.weight.dtype)  # [batch, length]
-        kept = functional.dropout(present, self.dropout) if self.training and self.dropout else present
-        rows = functional.embedding(ids, self.weight, padding_idx=0, sparse=self._sparse)  # [batch, length, width]
-        if self.max_norm is not None:
-            rows = rows * _shortening(rows, self.max_norm)  # [batch, length, width]
-        summed = (kept.unsqueeze(1) @ rows).squeeze(1)  # [batch, width]
+        if torch.compiler.is_exporting():  # graphs have no bags: look up, leave padding out, add up
+            rows = functional.embedding(ids, self.table)  # [batch, length, width]
+            summed = (rows * (ids > 0).unsqueeze(2)).sum(dim=1)  # [batch, width]
+        else:
+            kept, factor = ids, 1.0
+            if self.training and self.dropout:
+                kept, factor = ids * (torch.rand(ids.shape) >= self.dropout).to(ids), 1 / (1 - self.dropout)
+            summed = factor * functional.embedding_bag(kept, self.table, mode="sum", padding_idx=0, sparse=self.sparse)
         if self.pooling == "sum":
             return summed
-        count = present.sum(dim=1, keepdim=True).clamp_min(1)  # [batch, 1]
+        count = (ids > 0).sum(dim=1, keepdim=True).clamp_min(1).to(summed.dtype)  # [batch, 1]
         return summed / (count if self.pooling == "mean" else count.sqrt())
 
     def bake(self) -> None:
         """Shorten all rows for good and forget the bound: the table is then a plain look-up of the same vectors."""
-        if self.max_norm is None:
-            return
         with torch.no_grad():
-            self.weight.mul_(_shortening(self.weight, self.max_norm))
+            self.weight.copy_(self.table)
         self.max_norm = None
-
-    @property
-    def _sparse(self) -> bool:
-        return self.training and not torch.compiler.is_exporting()
 
 
 def _shortening(rows: Tensor, most: float) -> Tensor:

@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 from bundle.bundle import Bundle
 from bundle.manifest import Precision
 from bundle.store import find, is_stored
-from export.classifier import build_classifier, export_classifier, run_scorer
+from export.classifier import build_classifier, export_classifier
 from export.errors import ExportError
-from export.runner import embed, run_graph
+from export.runner import embed, run_graph, run_named
 from jubako.cli import app
 from models.classifier import Scorer
 from serving.loading import sound_engines
@@ -46,7 +46,7 @@ def module_scores(trained: TrainedClassifier, texts: list[str]) -> NDArray[np.fl
     """Return the scores of the PyTorch module, one text at a time."""
     features = trained.recipe.pipeline.features
     scorer = Scorer(trained.whole(), tuple(features.collate(features.encode(["a"])).inputs)).eval()
-    return embed(run_scorer(scorer), features, texts, rows=1)
+    return embed(run_named(scorer, scorer.names), features, texts, rows=1)
 
 
 def held_out(trained: TrainedClassifier) -> list[str]:

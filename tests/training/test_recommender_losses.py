@@ -25,7 +25,7 @@ def test_softmax_over_all_items_is_cross_entropy() -> None:
 
 
 @given(seed=st.integers(0, 1000), positives=st.integers(1, 4))
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_other_positives_of_a_row_are_no_negatives_of_it(seed: int, positives: int) -> None:
     torch.manual_seed(seed)
     scores, log_q = torch.randn(3, 8), torch.randn(8)
@@ -64,7 +64,7 @@ def test_cosine_scores_do_not_depend_on_lengths() -> None:
 
 
 @given(seed=st.integers(0, 1000))
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_mimic_is_the_mean_squared_distance_over_positive_pairs(seed: int) -> None:
     torch.manual_seed(seed)
     augmented, partners = torch.randn(3, 4), torch.randn(5, 4)
@@ -106,7 +106,7 @@ def test_listnet_is_the_cross_entropy_of_two_softmaxes() -> None:
 
 
 @given(seed=st.integers(0, 1000))
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_candidates_that_are_not_there_change_nothing(seed: int) -> None:
     torch.manual_seed(seed)
     scores, relevance = torch.rand(2, 6), torch.rand(2, 6)
@@ -117,6 +117,7 @@ def test_candidates_that_are_not_there_change_nothing(seed: int) -> None:
     assert_near(with_empty, ListNetLoss()(scores[:1], relevance[:1], mask[:1]))
 
 
+@settings(deadline=None)
 @given(
     bags=st.lists(st.lists(st.integers(0, 9), min_size=3, max_size=3), min_size=1, max_size=5),
     share=st.floats(0, 1), seed=st.integers(0, 100),
