@@ -1,8 +1,11 @@
 """What the commands of `jubako data` do: call `training.data`, print what it says."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+from pydantic import ValidationError
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Column, Table
 
@@ -10,7 +13,11 @@ from jubako.console import console, told_plainly
 from training.data.errors import DataError
 from training.data.obtain import obtain
 from training.data.sample import sample
-from training.data.sources import SOURCES, locate, source_of
+from training.data.sample_interactions import SampleConfig, sample_interactions
+from training.data.sample_works import sample_works
+from training.data.source import InteractionSource, WorkSource
+from training.data.sources import SOURCES, label_source_of, locate, source_of
+from training.data.tables import Tables, write_ours
 from training.data.undersample import count_labels, undersample
 
 LABEL_COLUMNS = ("labels", "categories", "genres")
@@ -23,27 +30,26 @@ def print_sets() -> None:
         for source in SOURCES.values():
             found = locate(source)
             origin = f"{found.path} ({found.how})" if found.path else f"{found.how}; `jubako data get {source.name}`"
-            table.add_row(source.name, _rows(found.path), origin, source.terms)
+            table.add_row(source.name, _rows(found.paths), origin, source.terms)
     console.print(table)
 
 
 def write_sample(name: str, rows: int = 3000, seed: int = 0, out: Path | None = None) -> None:
-    """Generate a sample, as Parquet at `out`, or print its first rows where there is no `out`."""
+    """Generate a sample, as Parquet at `out`, or print its first rows where there is no `out`.
+
+    Interactions go into three files in the folder `out`.
+    """
     with told_plainly(DataError):
         source = source_of(name)
         if rows < 1:
             raise DataError(f"--rows is a number of rows above 0, not {rows}")
-        frame = sample(name, rows, seed)
-        if out is None:
-            console.print(
-                "GENERATED SAMPLE, for trying out only; its first rows (--out FILE.parquet keeps all of them)"
-            )
-            for row in frame.head(3).iter_rows(named=True):
-                console.print(f"\n[bold]{row['title']}[/bold]  {', '.join(row['labels'])}")
-                console.print(str(row[source.body]), markup=False, soft_wrap=True)
-            return
-        _write(frame, out)
-        console.print(f"{rows:,} generated rows in {out}", soft_wrap=True)
+        if isinstance(source, InteractionSource):
+            _tell_tables(source, sample_interactions(name, _sample_config(rows, seed)), out)
+        elif isinstance(source, WorkSource):
+            _tell_rows(sample_works(rows, seed), out, _work_lines)
+        else:
+            body = label_source_of(name).body
+            _tell_rows(sample(name, rows, seed), out, lambda row: (", ".join(row["labels"]), str(row[body])))
 
 
 def get(name: str, origin: str | None = None) -> None:
@@ -84,9 +90,49 @@ def _write(frame: pl.DataFrame, out: Path) -> None:
         raise DataError(f"{out} cannot be written: {error}") from error
 
 
-def _rows(path: Path | None) -> str:
-    if path is None:
+def _tell_rows(frame: pl.DataFrame, out: Path | None, lines: Callable[[dict[str, Any]], tuple[str, ...]]) -> None:
+    """Write rows, or show the first ones: their titles, and the lines that follow from a row."""
+    if out is not None:
+        _write(frame, out)
+        console.print(f"{frame.height:,} generated rows in {out}", soft_wrap=True)
+        return
+    console.print("GENERATED SAMPLE, for trying out only; its first rows (--out FILE.parquet keeps all of them)")
+    for row in frame.head(3).iter_rows(named=True):
+        first, *others = lines(row)
+        console.print(f"\n[bold]{row['title']}[/bold]  {first}")
+        for line in others:
+            console.print(line, markup=False, soft_wrap=True)
+
+
+def _tell_tables(source: InteractionSource, data: Tables, out: Path | None) -> None:
+    """Write the three tables of interactions into a folder, or show their first rows."""
+    if out is None:
+        console.print("GENERATED SAMPLE, for trying out only; its first rows (--out FOLDER keeps all of them)")
+        for frame in (data.meetings, data.books, data.people):
+            console.print(str(frame.head(3)), markup=False)
+        return
+    try:
+        paths = write_ours(data, source.name, out)
+    except OSError as error:
+        raise DataError(f"{out} cannot be written: {error}") from error
+    console.print(f"{data.meetings.height:,} generated interactions in {paths[0]}", soft_wrap=True)
+
+
+def _sample_config(rows: int, seed: int) -> SampleConfig:
+    try:
+        return SampleConfig(rows=rows, seed=seed)
+    except ValidationError as error:
+        raise DataError(f"--rows of interactions is at least 200, not {rows}") from error
+
+
+def _work_lines(row: dict[str, Any]) -> tuple[str, ...]:
+    tags = row["tags"]
+    return ", ".join(tags["fandom"]), ", ".join(tags["relationship"]), ", ".join(tags["freeform"])
+
+
+def _rows(paths: tuple[Path, ...]) -> str:
+    if not paths:
         return "any"
-    return (
-        f"{pl.scan_parquet(path).select(pl.len()).collect().item():,}" if path.suffix == ".parquet" else "not counted"
-    )
+    if paths[0].suffix != ".parquet":
+        return "not counted"
+    return f"{pl.scan_parquet(paths[0]).select(pl.len()).collect().item():,}"

@@ -7,10 +7,12 @@ from pathlib import Path
 STORE = tempfile.TemporaryDirectory(prefix="jubako-tests-")
 os.environ["BENTOML_HOME"] = STORE.name
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"
+os.environ["PIP_NO_INDEX"] = "1"  # no test fetches a data set
 for variable in [name for name in os.environ if name.startswith("JUBAKO_") and name != "JUBAKO_DATA_DIR"]:
     del os.environ[variable]
 
 import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
 
 from bundle.bundle import Bundle  # noqa: E402
 from bundle.store import save  # noqa: E402
@@ -18,6 +20,9 @@ from tests.tiny import build_tiny_bundle  # noqa: E402
 from tests.tiny_classifier import build_tiny_classifier  # noqa: E402
 
 pytest_plugins = ["tests.trained"]
+
+settings.register_profile("jubako", deadline=None)  # a busy machine is no reason to fail
+settings.load_profile("jubako")
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,8 @@ from training.data.errors import DataError
 from training.data.fingerprint import fingerprint
 from training.data.reading import read
 from training.data.sample import PREFIX, sample
-from training.data.sources import Source, locate, source_of
+from training.data.source import LabelSource
+from training.data.sources import label_source_of, locate
 from training.data.splits import PROTOCOLS, SplitConfig
 from training.data.undersample import count_labels
 
@@ -55,7 +56,7 @@ class DataConfig(Config):
 class DataSet:
     """Rows with columns id, the record's fields, labels, all_labels, group, and time where there is time."""
 
-    source: Source
+    source: LabelSource
     frame: pl.DataFrame
     labels: tuple[str, ...]
     """All labels, sorted; the column `labels` holds no others, `all_labels` also those that are too rare, and tags."""
@@ -88,7 +89,7 @@ def load(config: DataConfig) -> DataSet:
     Raises:
         DataError: the name is unknown, the file is unfit, or no label has enough rows.
     """
-    source = source_of(config.name)
+    source = label_source_of(config.name)
     located = locate(source, config.path)
     if located.path is None:
         frame, origin = sample(source.name, config.sample_rows, config.sample_seed), f"seed {config.sample_seed}"

@@ -1,89 +1,74 @@
 """The data sets we know, and where their rows come from: a given path, the data folder, the cache, or a generator."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
-
-from features.labels import Label
-from features.records import Kind
 from features.taxonomies import arxiv as arxiv_names
 from features.taxonomies import genres as genre_names
 from training.data import arxiv, goodreads
+from training.data.amazon_books import AMAZON_BOOKS
+from training.data.book_crossing import BOOK_CROSSING
 from training.data.errors import DataError
+from training.data.fanworks import FANWORKS
+from training.data.goodbooks import GOODBOOKS
+from training.data.source import InteractionSource, LabelSource, Source, WorkSource
 
 DATA_DIR = "JUBAKO_DATA_DIR"
 CACHE_DIR = "JUBAKO_CACHE_DIR"
 
-
-@dataclass(frozen=True)
-class Source:
-    """A public data set: its files, its terms, and how to read it."""
-
-    name: str
-    kind: Kind
-    body: str
-    """The column with the text."""
-    files: tuple[str, ...]
-    """Names under which it is looked for in a folder; the last one is the public file."""
-    columns: frozenset[str]
-    """Columns that a file of it has, under any of the names that `read` understands."""
-    read: Callable[[Path], pl.DataFrame]
-    """Reads a file into id, the record's fields, labels and perhaps time."""
-    about: str
-    terms: str
-    url: str
-    by_hand: str
-    """How a person gets the public file where a download fails."""
-    labels: Callable[[Iterable[str]], list[Label]]
-    """Adds display names to labels."""
-    candidates: tuple[tuple[str, str], ...] = ()
-    """Implications between labels that may hold; see `training.data.arrays.holding`."""
-    min_count: int = 1
-    """Rows from which a label is one of the data set's."""
-
-
-GENRES = Source(
+GENRES = LabelSource(
     name="genres",
     kind="book",
     body="description",
     files=("book_blurbs_goodreads.parquet", "books_1.Best_Books_Ever.csv"),
     columns=frozenset({"title", "description", "genres"}),
+    ours=frozenset({"id", "title", "description", "labels"}),
     read=goodreads.read,
     about="blurbs of books with the shelves of Goodreads' readers, mapped to 24 genres",
     terms="Best Books Ever (Casanova Lozano, Costa Planells 2020): CC BY-NC 4.0; blurbs belong to their publishers",
-    url="https://zenodo.org/records/4265096/files/books_1.Best_Books_Ever.csv?download=1",
+    urls=("https://zenodo.org/records/4265096/files/books_1.Best_Books_Ever.csv?download=1",),
     by_hand="download books_1.Best_Books_Ever.csv from https://zenodo.org/records/4265096",
     labels=genre_names.labels,
 )
-PAPERS = Source(
+PAPERS = LabelSource(
     name="papers",
     kind="paper",
     body="abstract",
     files=("arxiv_papers.parquet", "arxiv-metadata-oai-snapshot.json"),
     columns=frozenset({"title", "abstract", "categories"}),
+    ours=frozenset({"id", "title", "abstract", "labels"}),
     read=arxiv.read,
     about="titles and abstracts of arXiv with their categories",
     terms="arXiv metadata: CC0 1.0",
-    url="https://www.kaggle.com/api/v1/datasets/download/Cornell-University/arxiv",
+    urls=("https://www.kaggle.com/api/v1/datasets/download/Cornell-University/arxiv",),
     by_hand="download the archive from https://www.kaggle.com/datasets/Cornell-University/arxiv (free account)",
     labels=arxiv_names.labels,
     candidates=tuple(arxiv_names.candidate_implications()),
     min_count=200,
 )
-SOURCES: dict[str, Source] = {source.name: source for source in (GENRES, PAPERS)}
+LABELLED: dict[str, LabelSource] = {source.name: source for source in (GENRES, PAPERS)}
+MET: dict[str, InteractionSource] = {source.name: source for source in (BOOK_CROSSING, GOODBOOKS, AMAZON_BOOKS)}
+WORKS: dict[str, WorkSource] = {FANWORKS.name: FANWORKS}
+SOURCES: Mapping[str, Source] = {**LABELLED, **MET, **WORKS}
 
 
 @dataclass(frozen=True)
 class Located:
     """Where the rows of a data set would come from."""
 
-    path: Path | None
-    """None: they would be generated."""
+    paths: tuple[Path, ...]
+    """Its files, in the order of their form; empty: they would be generated."""
     how: str
     """For people: which rule found it."""
+
+    @property
+    def path(self) -> Path | None:
+        """The file, or the folder of several; None: the rows would be generated."""
+        if not self.paths:
+            return None
+        return self.paths[0] if len(self.paths) == 1 else self.paths[0].parent
 
 
 def source_of(name: str) -> Source:
@@ -92,14 +77,46 @@ def source_of(name: str) -> Source:
     Raises:
         DataError: there is none of that name; the message lists all.
     """
-    try:
-        return SOURCES[name]
-    except KeyError:
-        raise DataError(f"unknown data set {name!r}; known: {', '.join(SOURCES)}") from None
+    if name not in SOURCES:
+        raise DataError(f"unknown data set {name!r}; known: {', '.join(SOURCES)}")
+    return SOURCES[name]
+
+
+def label_source_of(name: str) -> LabelSource:
+    """Return a known data set of labelled texts.
+
+    Raises:
+        DataError: there is none of that name; the message lists all.
+    """
+    if name not in LABELLED:
+        raise DataError(_unfit(name, "labels", LABELLED))
+    return LABELLED[name]
+
+
+def interaction_source_of(name: str) -> InteractionSource:
+    """Return a known data set of interactions.
+
+    Raises:
+        DataError: there is none of that name; the message lists all.
+    """
+    if name not in MET:
+        raise DataError(_unfit(name, "interactions", MET))
+    return MET[name]
+
+
+def work_source_of(name: str) -> WorkSource:
+    """Return a known data set of fan works.
+
+    Raises:
+        DataError: there is none of that name; the message lists all.
+    """
+    if name not in WORKS:
+        raise DataError(_unfit(name, "fan works", WORKS))
+    return WORKS[name]
 
 
 def locate(source: Source, path: Path | None = None) -> Located:
-    """Find the file of a data set: the given file or folder, else JUBAKO_DATA_DIR, else the cache, else none.
+    """Find the files of a data set: the given file or folder, else JUBAKO_DATA_DIR, else the cache, else none.
 
     Raises:
         DataError: the given path or JUBAKO_DATA_DIR does not exist, or the given folder does not hold the data set.
@@ -113,7 +130,7 @@ def locate(source: Source, path: Path | None = None) -> Located:
             return Located(found, DATA_DIR)
     if found := _held(source, cache_dir()):
         return Located(found, "the cache")
-    return Located(None, "generated sample")
+    return Located((), "fetched when it is needed" if source.automatic else "generated sample")
 
 
 def cache_dir() -> Path:
@@ -122,15 +139,28 @@ def cache_dir() -> Path:
     return (Path(root) if root else Path.home() / ".cache" / "jubako") / "data"
 
 
-def _within(source: Source, path: Path) -> Path:
-    if path.is_file():
-        return path
-    if not path.is_dir():
+def _unfit(name: str, what: str, known: Mapping[str, Source]) -> str:
+    problem = f"{name} has no {what}; those that do" if name in SOURCES else f"unknown data set {name!r}; known"
+    return f"{problem}: {', '.join(known)}"
+
+
+def _within(source: Source, path: Path) -> tuple[Path, ...]:
+    several = len(source.forms[-1]) > 1
+    if path.is_file() and not several:
+        return (path,)
+    if not path.exists():
         raise DataError(f"{path}: no such file or folder")
+    if path.is_file():
+        raise DataError(f"{path} is one file, and {source.name} is several; name their folder")
     if found := _held(source, path):
         return found
-    raise DataError(f"{path} holds no {source.name}; looked for {' and '.join(source.files)}")
+    raise DataError(f"{path} holds no {source.name}; looked for {' and '.join(map(', '.join, source.forms))}")
 
 
-def _held(source: Source, folder: Path) -> Path | None:
-    return next((folder / file for file in source.files if (folder / file).is_file()), None)
+def _held(source: Source, folder: Path) -> tuple[Path, ...]:
+    """Return the files of the first form that is all there, in the folder or in one of the data set's name in it."""
+    for form in source.forms:
+        for place in (folder, folder / source.name):
+            if all((place / file).is_file() for file in form):
+                return tuple(place / file for file in form)
+    return ()

@@ -6,6 +6,9 @@ import pytest
 
 from jubako.data_commands import get, print_sets, undersample_file, write_sample
 from training.data.sample import sample
+from training.data.sample_interactions import SampleConfig, sample_interactions
+from training.data.sample_works import sample_works
+from training.data.tables import our_files, read_ours
 from training.data.undersample import undersample
 
 
@@ -45,6 +48,37 @@ def test_getting_tells_where_the_data_is_and_its_terms(
     assert "CC0" in shown
 
 
+def test_the_list_knows_sets_of_several_files(capsys: pytest.CaptureFixture[str], cache: Path) -> None:
+    write_sample("goodbooks", rows=321, out=cache / "goodbooks")
+    capsys.readouterr()
+    print_sets()
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert f"{cache / 'goodbooks'} (the cache)" in lines["goodbooks"]
+    assert "321" in lines["goodbooks"]
+    assert "fetched when it is needed" in lines["book-crossing"]
+    for name in ("amazon-books", "fanworks"):
+        assert f"generated sample; `jubako data get {name}`" in lines[name]
+
+
+def test_a_sample_of_interactions_is_a_folder_or_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_sample("book-crossing", rows=300, seed=2, out=tmp_path / "new")
+    assert "300 generated interactions" in capsys.readouterr().out
+    data = sample_interactions("book-crossing", SampleConfig(rows=300, seed=2))
+    assert read_ours([tmp_path / "new" / name for name in our_files("book-crossing")]).meetings.equals(data.meetings)
+    write_sample("book-crossing", rows=300)
+    shown = capsys.readouterr().out
+    assert "GENERATED SAMPLE" in shown
+    assert "sample-000000" in shown
+
+
+def test_a_sample_of_works_is_written_or_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_sample("fanworks", rows=120, seed=3, out=tmp_path / "works.parquet")
+    assert pl.read_parquet(tmp_path / "works.parquet").equals(sample_works(120, 3))
+    capsys.readouterr()
+    write_sample("fanworks", rows=120)
+    assert str(sample_works(120)["title"][0]) in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("column", ["labels", "categories", "genres"])
 def test_undersampling_a_file_prints_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str], column: str) -> None:
     frame = sample("genres", 600).rename({"labels": column})
@@ -62,6 +96,7 @@ def test_errors_are_one_line_and_exit_status_1(tmp_path: Path, capsys: pytest.Ca
     commands: list[tuple[Callable[[], None], str]] = [
         (lambda: write_sample("bookz"), "unknown data set 'bookz'"),
         (lambda: write_sample("genres", rows=0), "--rows"),
+        (lambda: write_sample("goodbooks", rows=10), "--rows of interactions is at least 200, not 10"),
         (lambda: get("papers", str(tmp_path / "none")), "no such file or folder"),
         (lambda: undersample_file(tmp_path / "text.parquet", tmp_path / "o"), "cannot be read as Parquet"),
         (lambda: undersample_file(tmp_path / "bare.parquet", tmp_path / "o"), "no list column"),

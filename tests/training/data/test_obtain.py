@@ -2,18 +2,25 @@ import io
 import json
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.training.data.crossing import packed, written
 from tests.training.data.server import serving
+from training.data.amazon_books import AMAZON_BOOKS
+from training.data.book_crossing import BOOK_CROSSING
 from training.data.errors import DataError
+from training.data.fanworks import FANWORKS
 from training.data.fetch import fetch
 from training.data.obtain import obtain
 from training.data.reading import read
 from training.data.sample import sample
+from training.data.sample_interactions import SampleConfig, sample_interactions
 from training.data.sets import DataConfig, load
-from training.data.sources import DATA_DIR, GENRES, PAPERS
+from training.data.sources import DATA_DIR, GENRES, PAPERS, locate
+from training.data.tables import write_ours
 
 BODY = os.urandom(300_000)
 CSV = b"bookId,title,author,description,language,genres\n1,Emma,Jane,A match,English,\"['Romance']\"\n"
@@ -123,3 +130,49 @@ def test_a_failed_get_leaves_what_was_there(tmp_path: Path, cache: Path) -> None
         obtain(GENRES, str(tmp_path / "bad.csv"))
     assert path.read_bytes() == CSV
     assert list(cache.iterdir()) == [path]
+
+
+def test_several_files_get_a_folder_of_their_own(tmp_path: Path, cache: Path) -> None:
+    written(tmp_path)
+    assert obtain(BOOK_CROSSING, str(tmp_path)) == cache / "book-crossing"
+    assert sorted(file.name for file in (cache / "book-crossing").iterdir()) == sorted(BOOK_CROSSING.forms[-1])
+    assert locate(BOOK_CROSSING).path == cache / "book-crossing"
+    assert [file.name for file in cache.iterdir()] == ["book-crossing"]
+    assert obtain(BOOK_CROSSING, str(cache / "book-crossing")) == cache / "book-crossing"
+
+
+def test_another_form_takes_the_place_of_the_one_before(tmp_path: Path, cache: Path) -> None:
+    written(tmp_path)
+    obtain(BOOK_CROSSING, str(tmp_path))
+    ours = write_ours(sample_interactions("book-crossing", SampleConfig(rows=200)), "book-crossing", tmp_path / "ours")
+    obtain(BOOK_CROSSING, str(tmp_path / "ours"))
+    assert {file.name for file in (cache / "book-crossing").iterdir()} == {path.name for path in ours}
+
+
+def test_a_wheel_is_an_archive(tmp_path: Path, cache: Path) -> None:
+    assert obtain(BOOK_CROSSING, str(packed(tmp_path))) == cache / "book-crossing"
+    assert (cache / "book-crossing" / "BX-Books.csv").is_file()
+
+
+def test_files_may_be_downloaded_one_by_one(cache: Path) -> None:
+    names = AMAZON_BOOKS.forms[-1]
+    with serving(b"0 1 2\n") as server:
+        urls = tuple(f"{server.url}/{name}" for name in names)
+        assert obtain(replace(AMAZON_BOOKS, urls=urls)) == cache / "amazon-books"
+    assert sorted(file.name for file in (cache / "amazon-books").iterdir()) == sorted(names)
+    assert [file.name for file in cache.iterdir()] == ["amazon-books"]
+
+
+def test_files_that_lack_columns_leave_what_was_there(tmp_path: Path, cache: Path) -> None:
+    written(tmp_path)
+    obtain(BOOK_CROSSING, str(tmp_path))
+    (tmp_path / "BX-Books.csv").write_text('"ISBN"\n')
+    with pytest.raises(DataError, match="no column Book-Author"):
+        obtain(BOOK_CROSSING, str(tmp_path))
+    assert "Emma" in (cache / "book-crossing" / "BX-Books.csv").read_text(encoding="latin-1")
+    assert [file.name for file in cache.iterdir()] == ["book-crossing"]
+
+
+def test_what_has_no_public_address_is_got_by_hand() -> None:
+    with pytest.raises(DataError, match=r"fanworks has no public address\. By hand: put fanworks.parquet"):
+        obtain(FANWORKS)

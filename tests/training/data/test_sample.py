@@ -7,10 +7,10 @@ from training.data.errors import DataError
 from training.data.fingerprint import fingerprint
 from training.data.sample import sample
 from training.data.sample_words import BOOK_PAIRS, BOOK_WORDS, PAPER_PAIRS, PAPER_WORDS
-from training.data.sources import SOURCES
+from training.data.sources import LABELLED
 from training.data.undersample import count_labels
 
-NAMES = sorted(SOURCES)
+NAMES = sorted(LABELLED)
 
 
 @pytest.mark.parametrize("name", NAMES)
