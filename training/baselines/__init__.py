@@ -1,2 +1,1 @@
-"""What a classifier has to beat, fitted on the same rows in the same run: label frequencies, and TF-IDF with logistic
-regression."""
+"""What models have to beat, fitted on the same rows in the same run."""

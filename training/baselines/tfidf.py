@@ -5,8 +5,8 @@ from typing import Any, Self
 
 import numpy as np
 from pydantic import Field
-from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
-from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
 
 from features.labels import Strict
 from training.metrics.arrays import Scores, Truth

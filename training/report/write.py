@@ -1,19 +1,17 @@
 """report.md, its plots and evaluation.json in one folder."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from training.metrics.bootstrap import CONFIDENCE
 from training.metrics.classification import DEFINITIONS
 from training.report import sections
 from training.report.evaluation import Evaluation
 from training.report.figures import Figures
+from training.report.json_values import json_values
 from training.report.markdown import picture, section
 from training.report.plots import draw_bars, draw_curves, draw_reliability
 
@@ -57,7 +55,7 @@ def as_json(evaluation: Evaluation, figures: Figures) -> dict[str, Any]:
     model = evaluation.model.label_set
     keys = [label.label for label in model.labels]
     confusions = [{**asdict(one), "missed": keys[one.missed], "given": keys[one.given]} for one in figures.confusions]
-    plain = _plain(
+    plain = json_values(
         {
             "title": evaluation.title,
             "protocol": evaluation.protocol,
@@ -94,17 +92,3 @@ def _draw_history(folder: Path, history: Sequence[Mapping[str, float]]) -> list[
             draw_curves(folder / files[-1], history, kind, names)
     return files
 
-
-def _plain(value: object) -> object:
-    """Return JSON values: floats to six digits, arrays as lists, what is not finite as null."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else None
-    return value

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given
-from sklearn.metrics import precision_recall_fscore_support  # type: ignore[import-untyped]
+from sklearn.metrics import precision_recall_fscore_support
 
 from tests.training.metrics.matrices import Case, cases
 from training.metrics.arrays import as_truth

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from hypothesis import given
-from sklearn import metrics  # type: ignore[import-untyped]
-from sklearn.calibration import calibration_curve  # type: ignore[import-untyped]
+from sklearn import metrics
+from sklearn.calibration import calibration_curve
 
 from tests.training.metrics.matrices import Case, cases
 from training.metrics.calibration import (

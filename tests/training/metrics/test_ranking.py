@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given
-from sklearn import metrics  # type: ignore[import-untyped]
+from sklearn import metrics
 
 from tests.training.metrics.matrices import Case, cases
 from training.metrics import ranking
