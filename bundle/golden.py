@@ -80,8 +80,12 @@ class Golden:
 
 
 def cosine_rows(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the cosine of each pair of rows of two [rows, dimensions] arrays; NaN rows give NaN."""
+    """Return the cosine of each pair of rows of two [rows, dimensions] arrays; NaN rows give NaN, two zero rows 1.
+
+    What an encoder knows nothing of is the zero vector, and whoever answers zero to it agrees.
+    """
     a64, b64 = a.astype(np.float64), b.astype(np.float64)
-    norms = np.linalg.norm(a64, axis=1) * np.linalg.norm(b64, axis=1)
-    dots: NDArray[np.float64] = np.einsum("rd,rd->r", a64, b64) / np.maximum(norms, 1e-12)
+    lengths, others = np.linalg.norm(a64, axis=1), np.linalg.norm(b64, axis=1)
+    dots: NDArray[np.float64] = np.einsum("rd,rd->r", a64, b64) / np.maximum(lengths * others, 1e-12)
+    dots[(lengths == 0) & (others == 0)] = 1.0
     return dots

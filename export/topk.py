@@ -6,9 +6,11 @@ come by columns, [dimensions, items], because a single query times that is one p
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from bundle.index_files import DEPTH, EXACT_FILE, EXCLUDED, FOUND, ITEMS, QUERIES
@@ -26,7 +28,9 @@ def write_topk(root: Path, dimensions: int) -> str:
     """
     path = root / EXACT_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    model = helper.make_model(_graph(dimensions), opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
+    model = helper.make_model(
+        _graph(dimensions), opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION
+    )
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
     return EXACT_FILE
@@ -45,7 +49,7 @@ def _graph(dimensions: int) -> onnx.GraphProto:
 
 
 def _constants() -> list[onnx.TensorProto]:
-    values = {
+    values: dict[str, NDArray[Any]] = {
         "minus_infinity": np.array(-np.inf, dtype=np.float32),
         "zero": np.array(0, dtype=np.float32),
         "minus_one": np.array(-1, dtype=np.float32),

@@ -25,7 +25,7 @@ from serving.handover import to_loop
 from serving.metrics import SchedulerMetrics
 from serving.rows import Clock, Finished, Row, Ticket
 
-Outputs = NDArray[np.float32]  # [rows, outputs]
+Outputs = NDArray[np.float32]  # [rows, outputs], or [rows, 2, depth] of a search
 
 
 SOLO_BATCHES = 4
@@ -182,7 +182,7 @@ class Scheduler:
         self.last_success = now
         self._admission.observe(tokens * self._device.lanes, computed.seconds)
         self._metrics.computed(len(rows), tokens, computed.padded_tokens, computed.seconds)
-        finite = np.isfinite(computed.outputs.sum(axis=1, keepdims=True))[:, 0]  # [rows]
+        finite = np.isfinite(computed.outputs.reshape(len(rows), -1).sum(axis=1))  # [rows]
         for row, output, good in zip(rows, computed.outputs, finite, strict=True):
             row.ticket.start(now - computed.seconds)
             self._metrics.waited(now - computed.seconds - row.ticket.arrived)

@@ -1,15 +1,25 @@
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from features.rows import FeatureRow
 from serving.batching import Budget
 from serving.errors import Code, JubakoError
-from serving.scheduler import SOLO_BATCHES, Scheduler
+from serving.scheduler import SOLO_BATCHES, Computed, Scheduler
 from tests.serving.fakes import FakeClock, FakeDevice, make_scheduler, token_rows
 
 FAR = 2000.0
+
+
+class PairsDevice(FakeDevice):
+    """Answers each row with two copies of its vector, [rows, 2, outputs]."""
+
+    def compute(self, features: Sequence[FeatureRow], alone: bool) -> Computed:
+        computed = super().compute(features, alone)
+        return replace(computed, outputs=np.stack([computed.outputs] * 2, axis=1))
 
 
 @pytest.fixture
@@ -182,6 +192,14 @@ async def test_vectors_that_are_not_finite_are_errors_of_their_row(clock: FakeCl
     scheduler = make_scheduler(FakeDevice(), clock)
     done = await scheduler.run(token_rows([[1], [2**200], [3]]), FAR)
     assert [isinstance(output, JubakoError) for output in done.outputs] == [False, True, False]
+    scheduler.close()
+
+
+async def test_outputs_of_two_axes_are_passed_on_and_checked_row_by_row(clock: FakeClock) -> None:
+    scheduler = make_scheduler(PairsDevice(), clock)
+    done = await scheduler.run(token_rows([[1], [2**200], [3]]), FAR)
+    assert [isinstance(output, JubakoError) for output in done.outputs] == [False, True, False]
+    assert np.asarray(done.outputs[2]).tolist() == [[3, 1], [3, 1]]
     scheduler.close()
 
 
