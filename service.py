@@ -6,6 +6,8 @@ import bentoml
 
 from serving.api.classify import classify_payload, classify_query
 from serving.api.embed import embed_payload, embed_query
+from serving.api.recommend import recommend_payload, recommend_query
+from serving.api.recommend_schemas import RecommendBody
 from serving.api.schemas import ClassifyBody, EmbedBody
 from serving.service import check_bundles, jubako_service, load_core
 from serving.settings import Settings
@@ -15,7 +17,7 @@ SETTINGS = Settings()
 
 @jubako_service(SETTINGS)
 class Jubako:
-    """Embeds and classifies with exported ONNX graphs."""
+    """Embeds, classifies and recommends with exported ONNX graphs."""
 
     def __init__(self) -> None:
         self.core = load_core(SETTINGS, Jubako)
@@ -23,7 +25,7 @@ class Jubako:
     @bentoml.api
     async def embed(
         self,
-        inputs: list[str],
+        inputs: list[str | dict[str, Any]],
         model: str | None = None,
         prompt: str | None = None,
         dimensions: int | None = None,
@@ -32,17 +34,11 @@ class Jubako:
         output_dtype: str = "float32",
         truncate: bool = True,
     ) -> dict[str, Any]:
-        """Embed texts; the contract of `POST /embed`."""
+        """Embed texts, or items and people; the contract of `POST /embed`."""
         asked = {
-            "inputs": inputs,
-            "model": model,
-            "prompt": prompt,
-            "dimensions": dimensions,
-            "normalize": normalize,
-            "encoding_format": encoding_format,
-            "output_dtype": output_dtype,
-            "truncate": truncate,
-        }
+            "inputs": inputs, "model": model, "prompt": prompt, "dimensions": dimensions, "normalize": normalize,
+            "encoding_format": encoding_format, "output_dtype": output_dtype, "truncate": truncate,
+        }  # fmt: skip
         query = embed_query(EmbedBody.model_validate(asked))
         return embed_payload(await self.core.embed(query), query.form)
 
@@ -58,14 +54,31 @@ class Jubako:
     ) -> dict[str, Any]:
         """Classify texts or records; the contract of `POST /classify`."""
         asked = {
-            "inputs": inputs,
-            "model": model,
-            "top_k": top_k,
-            "threshold": threshold,
-            "candidate_labels": candidate_labels,
-            "truncate": truncate,
-        }
+            "inputs": inputs, "model": model, "top_k": top_k, "threshold": threshold,
+            "candidate_labels": candidate_labels, "truncate": truncate,
+        }  # fmt: skip
         return classify_payload(await self.core.classify(classify_query(ClassifyBody.model_validate(asked))))
+
+    @bentoml.api
+    async def recommend(
+        self,
+        model: str | None = None,
+        user: dict[str, Any] | None = None,
+        items: list[str | int | dict[str, Any]] | None = None,
+        record: dict[str, Any] | None = None,
+        k: int = 10,
+        exclude: list[str | int] | None = None,
+        exclude_seen: bool = True,
+        filters: dict[str, Any] | None = None,
+        diversity: float | None = None,
+        explain: bool = False,
+    ) -> dict[str, Any]:
+        """Recommend items to a person, or like items; the contract of `POST /recommend`."""
+        asked = {
+            "model": model, "user": user, "items": items, "record": record, "k": k, "exclude": exclude,
+            "exclude_seen": exclude_seen, "filters": filters, "diversity": diversity, "explain": explain,
+        }  # fmt: skip
+        return recommend_payload(await self.core.recommend(recommend_query(RecommendBody.model_validate(asked))))
 
     @bentoml.on_deployment
     def check() -> None:

@@ -5,70 +5,26 @@ tried again after the time it names.
 """
 
 import asyncio
-import base64
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import httpx
-import numpy as np
-from numpy.typing import NDArray
 
+from jubako.answers import Classifications, Embeddings, Recommendations
 from jubako.errors import ServerError
+
+__all__ = ["AsyncClient", "Classifications", "Client", "Embeddings", "Recommendations"]
 
 RETRY_STATUSES = frozenset({429, 503})
 
 Input = str | Mapping[str, Any]
 """A text or a record: a book (title, description, author) or a paper (title, abstract)."""
-
-
-@dataclass(frozen=True)
-class Embeddings:
-    """Answer to an embed request."""
-
-    vectors: NDArray[np.float32]
-    """[inputs, dimensions]; a row whose input met an error is NaN."""
-    errors: dict[int, ServerError]
-    """Errors of single inputs, by index."""
-    model: str
-    version: str
-    tokens: int
-
-
-class Scored(NamedTuple):
-    """One label of one input."""
-
-    label: str
-    """Stable identifier, for programs."""
-    name: str
-    """Display name, for people."""
-    score: float
-    assigned: bool
-
-
-@dataclass(frozen=True)
-class Classifications:
-    """Answer to a classify request."""
-
-    labels: list[list[Scored]]
-    """For each input its labels, best first; empty where the input met an error."""
-    errors: dict[int, ServerError]
-    """Errors of single inputs, by index."""
-    model: str
-    version: str
-    tokens: int
-
-    def assigned(self, index: int) -> list[str]:
-        """Return the labels that an input was given, best first.
-
-        Raises:
-            ServerError: the one that this input met.
-        """
-        if index in self.errors:
-            raise self.errors[index]
-        return [scored.label for scored in self.labels[index] if scored.assigned]
+Item = str | int | Mapping[str, Any]
+"""An item's id or its record."""
+User = str | int | Mapping[str, Any]
+"""A user's id, or what is known of them: id, history (ids of items, the most recent last), attributes."""
 
 
 class Client:
@@ -82,9 +38,12 @@ class Client:
         self._http = httpx.Client(base_url=url, timeout=timeout_s)
         self._retries = retries
 
-    def embed(self, texts: str | Sequence[str], *, model: str | None = None, **options: Any) -> Embeddings:
-        """Embed texts. `options` are the other fields of `POST /embed`: prompt, dimensions, normalize, truncate."""
-        return _read_embeddings(self._call("POST", "/embed", _embed_body(texts, model, options)))
+    def embed(self, texts: Input | Sequence[Input], *, model: str | None = None, **options: Any) -> Embeddings:
+        """Embed texts; with a recommender items, by id or by record, and people, as {"user": {...}}.
+
+        `options` are the other fields of `POST /embed`: prompt, dimensions, normalize, truncate.
+        """
+        return Embeddings.read(self._call("POST", "/embed", _embed_body(texts, model, options)))
 
     def classify(
         self,
@@ -104,7 +63,33 @@ class Client:
         body = _classify_body(
             inputs, model=model, top_k=top_k, threshold=threshold, candidate_labels=candidate_labels, truncate=truncate
         )
-        return _read_classifications(self._call("POST", "/classify", body))
+        return Classifications.read(self._call("POST", "/classify", body))
+
+    def recommend(
+        self,
+        user: User | None = None,
+        *,
+        items: Sequence[Item] | None = None,
+        record: Mapping[str, Any] | None = None,
+        model: str | None = None,
+        k: int = 10,
+        exclude: Sequence[str | int] | None = None,
+        exclude_seen: bool = True,
+        filters: Mapping[str, Any] | None = None,
+        diversity: float | None = None,
+        explain: bool = False,
+    ) -> Recommendations:
+        """Recommend items to a user, or like `items` or a `record`; without any of them, what is popular.
+
+        `filters` are {"required", "excluded", "any"}, each fields with a value or several. `diversity` goes from 0,
+        the best items, to 1, items as unlike each other as can be. The history is left out unless `exclude_seen` is
+        off; `explain` tells reasons.
+        """
+        body = _recommend_body(
+            user, items, record=record, model=model, k=k, exclude=exclude, exclude_seen=exclude_seen, filters=filters,
+            diversity=diversity, explain=explain,
+        )  # fmt: skip
+        return Recommendations.read(self._call("POST", "/recommend", body))
 
     def models(self) -> list[dict[str, Any]]:
         """List the models that are served."""
@@ -144,9 +129,9 @@ class AsyncClient:
         self._http = httpx.AsyncClient(base_url=url, timeout=timeout_s)
         self._retries = retries
 
-    async def embed(self, texts: str | Sequence[str], *, model: str | None = None, **options: Any) -> Embeddings:
+    async def embed(self, texts: Input | Sequence[Input], *, model: str | None = None, **options: Any) -> Embeddings:
         """Embed texts; as `Client.embed`."""
-        return _read_embeddings(await self._call("POST", "/embed", _embed_body(texts, model, options)))
+        return Embeddings.read(await self._call("POST", "/embed", _embed_body(texts, model, options)))
 
     async def classify(
         self,
@@ -162,7 +147,28 @@ class AsyncClient:
         body = _classify_body(
             inputs, model=model, top_k=top_k, threshold=threshold, candidate_labels=candidate_labels, truncate=truncate
         )
-        return _read_classifications(await self._call("POST", "/classify", body))
+        return Classifications.read(await self._call("POST", "/classify", body))
+
+    async def recommend(
+        self,
+        user: User | None = None,
+        *,
+        items: Sequence[Item] | None = None,
+        record: Mapping[str, Any] | None = None,
+        model: str | None = None,
+        k: int = 10,
+        exclude: Sequence[str | int] | None = None,
+        exclude_seen: bool = True,
+        filters: Mapping[str, Any] | None = None,
+        diversity: float | None = None,
+        explain: bool = False,
+    ) -> Recommendations:
+        """Recommend items; as `Client.recommend`."""
+        body = _recommend_body(
+            user, items, record=record, model=model, k=k, exclude=exclude, exclude_seen=exclude_seen, filters=filters,
+            diversity=diversity, explain=explain,
+        )  # fmt: skip
+        return Recommendations.read(await self._call("POST", "/recommend", body))
 
     async def models(self) -> list[dict[str, Any]]:
         """List the models that are served."""
@@ -195,8 +201,8 @@ class AsyncClient:
         return _read(response)
 
 
-def _embed_body(texts: str | Sequence[str], model: str | None, options: dict[str, Any]) -> dict[str, Any]:
-    inputs = [texts] if isinstance(texts, str) else list(texts)
+def _embed_body(texts: Input | Sequence[Input], model: str | None, options: dict[str, Any]) -> dict[str, Any]:
+    inputs = [texts] if isinstance(texts, str | Mapping) else list(texts)
     named = {} if model is None else {"model": model}
     return {"inputs": inputs, "encoding_format": "base64", **named, **options}
 
@@ -206,29 +212,10 @@ def _classify_body(inputs: Input | Sequence[Input], **asked: object) -> dict[str
     return {"inputs": listed, **{key: value for key, value in asked.items() if value is not None}}
 
 
-def _read_embeddings(answer: dict[str, Any]) -> Embeddings:
-    rows: dict[int, NDArray[np.float32]] = {}
-    errors: dict[int, ServerError] = {}
-    for item in answer["data"]:
-        if "error" in item:
-            errors[item["index"]] = ServerError.from_answer(200, item)
-        else:
-            rows[item["index"]] = np.frombuffer(base64.b64decode(item["embedding"]), dtype="<f4")
-    dimensions = len(next(iter(rows.values())))
-    vectors = np.full((len(answer["data"]), dimensions), np.nan, dtype=np.float32)
-    for index, row in rows.items():
-        vectors[index] = row
-    return Embeddings(vectors, errors, answer["model"], answer["version"], answer["usage"]["tokens"])
-
-
-def _read_classifications(answer: dict[str, Any]) -> Classifications:
-    labels = [[_scored(told) for told in item.get("labels", [])] for item in answer["data"]]
-    errors = {item["index"]: ServerError.from_answer(200, item) for item in answer["data"] if "error" in item}
-    return Classifications(labels, errors, answer["model"], answer["version"], answer["usage"]["tokens"])
-
-
-def _scored(told: dict[str, Any]) -> Scored:
-    return Scored(told["label"], told["name"], told["score"], told["assigned"])
+def _recommend_body(user: User | None, items: Sequence[Item] | None, **asked: object) -> dict[str, Any]:
+    whom = user if user is None or isinstance(user, Mapping) else {"id": user}
+    body = {"user": whom, "items": None if items is None else list(items), **asked}
+    return {key: value for key, value in body.items() if value is not None}
 
 
 def _wait_before_retry(response: httpx.Response) -> float | None:

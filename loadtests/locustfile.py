@@ -28,6 +28,8 @@ TEXTS = 2048
 SEED = 7
 BATCH = 16
 RECORD_VARIABLE = "JUBAKO_LOCUST_RECORD"
+KNOWN_ITEMS = 500
+"""Items that recommending users choose among."""
 MAX_PAUSE_S = 30.0
 """Longest wait that a user takes from a Retry-After."""
 
@@ -59,6 +61,14 @@ def records() -> list[dict[str, str]]:
 def draw(count: int) -> list[str]:
     """Return that many texts of the workload."""
     return random.choices(texts(), k=count)
+
+
+def ids_in(text: str) -> list[str]:
+    """Return the ids of the items in an answer; none where it is another."""
+    try:
+        return [item["id"] for item in json.loads(text)["items"]]
+    except (ValueError, TypeError, KeyError):
+        return []
 
 
 def pause_s(retry_after: str | None) -> float | None:
@@ -129,6 +139,46 @@ class Classifying(JubakoUser):
         """Classify sixteen records."""
         body = {"inputs": random.choices(records(), k=BATCH), "top_k": 5}
         self.ask("POST", "/classify", body, name=f"/classify x{BATCH}")
+
+
+class Recommending(JubakoUser):
+    """Readers who ask the first recommender, by what they have read so far, and by single items.
+
+    Which items there are the user learns from the most popular ones. Nobody's id is known here, so histories are sent.
+    """
+
+    weight = 2
+
+    def on_start(self) -> None:
+        """Learn some ids of items."""
+        with self.client.request("POST", "/recommend", json={"k": KNOWN_ITEMS}, catch_response=True) as answer:
+            self.ids = ids_in(answer.text or "") if answer.status_code == 200 else []
+
+    def draw_ids(self, most: int) -> list[str]:
+        """Return up to that many ids of items."""
+        return random.sample(self.ids, k=min(random.randint(1, most), len(self.ids)))
+
+    @task(6)
+    def by_history(self) -> None:
+        """Ask by a history."""
+        self.ask("POST", "/recommend", {"user": {"history": self.draw_ids(30)}, "k": 20}, name="/recommend by history")
+
+    @task(2)
+    def by_items(self) -> None:
+        """Ask for what is like a few items."""
+        if anchors := self.draw_ids(3):
+            self.ask("POST", "/recommend", {"items": anchors, "k": 20}, name="/recommend by items")
+
+    @task(1)
+    def explained(self) -> None:
+        """Ask for a diverse answer with reasons."""
+        body = {"user": {"history": self.draw_ids(30)}, "k": 20, "diversity": 0.3, "explain": True}
+        self.ask("POST", "/recommend", body, name="/recommend explained")
+
+    @task(1)
+    def popular(self) -> None:
+        """Ask as somebody of whom nothing is known."""
+        self.ask("POST", "/recommend", {"k": 20}, name="/recommend popular")
 
 
 class OpenAI(JubakoUser):

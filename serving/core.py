@@ -1,16 +1,18 @@
 """The core: the one object that every transport calls. It knows models and requests, and no transport."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import cast
+from typing import Protocol, cast
 
 from bundle.manifest import Task
 from serving.classifier_model import ClassifierModel
 from serving.classifying import Classified
 from serving.errors import Code, JubakoError
-from serving.model import Model, Result
+from serving.model import Result, Served
+from serving.recommender_model import RecommenderModel
+from serving.recommending import Asked, Recommended
 from serving.settings import Settings
 from serving.text_model import TextModel
 from serving.vectors import AS_IT_IS, VectorForm
@@ -33,8 +35,17 @@ class EmbedQuery:
 class EmbedAnswer:
     """What a transport formats."""
 
-    model: TextModel
+    model: Served
     result: Result
+
+
+class Embedder(Served, Protocol):
+    """What gives vectors: a text encoder, or a recommender."""
+
+    async def embed(
+        self, inputs: Sequence[object], *, deadline: float, prompt: str | None = None, truncate: bool = True
+    ) -> Result:
+        """Return the vectors of inputs, an error in the place of each that is at fault."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +68,32 @@ class ClassifyQuery:
 class ClassifyAnswer:
     """What a transport formats."""
 
-    model: Model
+    model: Served
     classified: Classified
     top_k: int | None
+
+
+@dataclass(frozen=True)
+class RecommendQuery:
+    """What every transport turns a recommend request into."""
+
+    asked: Asked
+    model: str | None = None
+    timeout_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class RecommendAnswer:
+    """What a transport formats."""
+
+    model: Served
+    recommended: Recommended
 
 
 class Core:
     """The models that are served, by name."""
 
-    def __init__(self, models: Mapping[str, Model], settings: Settings) -> None:
+    def __init__(self, models: Mapping[str, Served], settings: Settings) -> None:
         self.models = dict(models)
         self.settings = settings
         self._zero_shot: dict[str, ZeroShot] = {}
@@ -79,7 +107,7 @@ class Core:
                 long as another one is in order.
         """
         deadline = self._deadline(query.timeout_ms)
-        model = cast(TextModel, self.model_for(Task.EMBED, query.model))
+        model = cast(Embedder, self.model_for(Task.EMBED, query.model))
         query.form.check(model.manifest.dimensions or 0, bool(model.manifest.normalized))
         self._check_count(len(query.inputs))
         result = await model.embed(query.inputs, deadline=deadline, prompt=query.prompt, truncate=query.truncate)
@@ -108,7 +136,17 @@ class Core:
         _raise_if_none_is_in_order(classified.result)
         return ClassifyAnswer(encoder.model, classified, query.top_k)
 
-    def model_for(self, task: Task, name: str | None) -> Model:
+    async def recommend(self, query: RecommendQuery) -> RecommendAnswer:
+        """Answer one request for recommendations.
+
+        Raises:
+            JubakoError: as `RecommenderModel.recommend`.
+        """
+        deadline = self._deadline(query.timeout_ms)
+        model = cast(RecommenderModel, self.model_for(Task.RECOMMEND, query.model))
+        return RecommendAnswer(model, await model.recommend(query.asked, deadline=deadline))
+
+    def model_for(self, task: Task, name: str | None) -> Served:
         """Return the named model, or the first that can do the task.
 
         Raises:
@@ -125,7 +163,7 @@ class Core:
         who = f"model {name!r} cannot {task}" if name is not None else f"no loaded model can {task}"
         raise JubakoError(Code.UNKNOWN_MODEL, f"{who}; loaded models that can: {told}", param="model")
 
-    def unknown_model(self, name: str, known: Mapping[str, Model] | None = None) -> JubakoError:
+    def unknown_model(self, name: str, known: Mapping[str, Served] | None = None) -> JubakoError:
         """Return the error that tells which models there are."""
         loaded = ", ".join(sorted(self.models if known is None else known)) or "none"
         return JubakoError(Code.UNKNOWN_MODEL, f"unknown model {name!r}; loaded models: {loaded}", param="model")
@@ -160,13 +198,16 @@ class Core:
                 ) from error
 
     def _zero_shot_for(self, name: str | None) -> ZeroShot:
-        if name in self.models and Task.EMBED not in self.models[name].manifest.tasks:
-            raise JubakoError(
-                Code.INVALID_VALUE,
-                f"model {name!r} has labels of its own; for candidate_labels name a text model or leave model out",
-                param="model",
-            )
-        model = cast(TextModel, self.model_for(Task.EMBED, name))
+        texts = {key: model for key, model in self.models.items() if isinstance(model, TextModel)}
+        if name is None and texts:
+            name = next(iter(texts))
+        if name is None or name not in self.models:
+            raise self.unknown_model(name or "text", texts)
+        if name not in texts:
+            told = ", ".join(sorted(texts)) or "none"
+            message = f"model {name!r} takes no candidate_labels, text models do; loaded text models: {told}"
+            raise JubakoError(Code.INVALID_VALUE, message, param="model")
+        model = texts[name]
         return self._zero_shot.setdefault(model.manifest.name, ZeroShot(model))
 
     def _deadline(self, timeout_ms: float | None) -> float:

@@ -12,6 +12,7 @@ class Code(StrEnum):
     TOO_LONG = "too_long"
     TOO_LARGE = "too_large"
     UNKNOWN_MODEL = "unknown_model"
+    UNKNOWN_ITEM = "unknown_item"
     UNKNOWN_PATH = "unknown_path"
     WRONG_METHOD = "wrong_method"
     WRONG_MEDIA_TYPE = "wrong_media_type"
@@ -39,6 +40,7 @@ TABLE: dict[Code, Mapping] = {
     Code.TOO_LONG: Mapping(422, "INVALID_ARGUMENT"),
     Code.TOO_LARGE: Mapping(413, "RESOURCE_EXHAUSTED"),
     Code.UNKNOWN_MODEL: Mapping(404, "NOT_FOUND"),
+    Code.UNKNOWN_ITEM: Mapping(404, "NOT_FOUND"),
     Code.UNKNOWN_PATH: Mapping(404, "UNIMPLEMENTED"),
     Code.WRONG_METHOD: Mapping(405, "UNIMPLEMENTED"),
     Code.WRONG_MEDIA_TYPE: Mapping(415, "INVALID_ARGUMENT"),

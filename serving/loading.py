@@ -15,7 +15,7 @@ from serving.batching import Budget
 from serving.bounds import BOUNDS
 from serving.engine import GraphEngine
 from serving.metrics import QueueMetrics, SchedulerMetrics
-from serving.model import Model, Placement
+from serving.model import Placement, Served
 from serving.opening import Opened, Placed, open_parts
 from serving.scheduler import Outputs, Scheduler
 from serving.settings import Engine as EngineSettings
@@ -30,7 +30,7 @@ SCORE_SLACK = 0.005
 """The same for a score, over inputs among which export may not have met the worst."""
 
 
-def load_model(tag: str, settings: Settings) -> Model:
+def load_model(tag: str, settings: Settings) -> Served:
     """Load a model that computes in this process.
 
     Raises:
@@ -45,7 +45,7 @@ def load_model(tag: str, settings: Settings) -> Model:
     return parts.model(placed, settings, threads)
 
 
-def load_remote_model(tag: str, runners: Sequence[Runner], settings: Settings) -> Model:
+def load_remote_model(tag: str, runners: Sequence[Runner], settings: Settings) -> Served:
     """Load a model that computes in runner processes; here its inputs are read and encoded, and indexes searched.
 
     Raises:

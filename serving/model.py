@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import monotonic, perf_counter
+from typing import Any, Protocol
 
 from bundle.manifest import Manifest
-from features.records import RecordError
+from features.record import Record, RecordError
 from features.rows import FeatureRow, Features
 from serving.coalescing import Coalescer, InPlace
 from serving.errors import Code, JubakoError
@@ -17,10 +18,13 @@ from serving.scheduler import Backend
 LIGHT_CHARACTERS = 65_536
 """Characters that are hashed on the event loop in one turn: some 3 ms of work."""
 
+RECORD_CHARACTERS = 1024
+"""Characters whose hashing takes as long as looking up what a record has in its fields."""
+
 SELF_TEST = "The lacquer box holds three trays."
 
-Reader = Callable[[object], str]
-"""Turns what a caller sent into the text that is encoded, or raises `RecordError`."""
+Reader = Callable[[object], Any]
+"""Turns what a caller sent into the text or record that is encoded, or raises `RecordError`."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,23 @@ class Placement:
     """The device and how it is divided."""
 
 
+class Served(Protocol):
+    """What the core and `/models` know of everything that is served."""
+
+    manifest: Manifest
+    placement: Placement
+
+    @property
+    def last_success_age_s(self) -> float:
+        """Seconds since every part of it has computed something."""
+
+    async def check(self, timeout_s: float) -> None:
+        """Send one real inference the whole way, or raise what went wrong."""
+
+    def close(self) -> None:
+        """Let running work end and free what is held."""
+
+
 class Model:
     """Reads and encodes inputs beside the event loop and hands the rows to a backend."""
 
@@ -61,12 +82,17 @@ class Model:
         backend: Backend,
         encode_threads: int = 1,
         light: bool = False,
+        probe: Any = SELF_TEST,
     ) -> None:
-        """Take the parts; `light` says that encoding an input costs less than a way to a thread and back."""
+        """Take the parts; `light` says that encoding an input costs less than a way to a thread and back.
+
+        `probe` is what `check` encodes: anything that `features` take.
+        """
         self.manifest = manifest
         self.placement = placement
         self._features = features
         self._backend = backend
+        self._probe = probe
         self._threads = ThreadPoolExecutor(encode_threads, thread_name_prefix="encode")
         beside: Coalescer[_Request, _Encoded] = Coalescer(self._encode, self._threads, encode_threads)
         self._encoded: Callable[[_Request], Awaitable[_Encoded]] = (
@@ -83,10 +109,19 @@ class Model:
         """How much the model reads, for people."""
         return f"{self.manifest.max_tokens} tokens"
 
-    async def run(self, inputs: Sequence[object], read: Reader, *, deadline: float, truncate: bool = True) -> Result:
+    async def run(
+        self,
+        inputs: Sequence[object],
+        read: Reader,
+        *,
+        deadline: float,
+        truncate: bool = True,
+        params: Sequence[str] | None = None,
+    ) -> Result:
         """Compute the outputs of inputs; `deadline` is a time of `time.monotonic`.
 
-        An input that cannot be read, or is too long while `truncate` is false, is answered by its own error.
+        An input that cannot be read, or is too long while `truncate` is false, is answered by its own error, which
+        calls it by its place in `params`, or `inputs.<place>` without them.
 
         Raises:
             JubakoError: `overloaded` or `deadline`.
@@ -99,9 +134,9 @@ class Model:
         rows: dict[int, FeatureRow] = {}
         for place, row in enumerate(encoded):
             if isinstance(row, RecordError):
-                outputs[place] = _unreadable(place, row)
+                outputs[place] = _unreadable(_param(params, place), row)
             elif row.truncated and not truncate:
-                outputs[place] = self._too_long(place)
+                outputs[place] = self._too_long(_param(params, place))
             else:
                 rows[place] = row
         if not rows:
@@ -117,7 +152,7 @@ class Model:
         Raises:
             JubakoError: it failed or did not come back in time.
         """
-        result = await self.run([SELF_TEST], str, deadline=monotonic() + timeout_s)
+        result = await self.run([self._probe], as_it_is, deadline=monotonic() + timeout_s)
         for error in result.errors.values():
             raise error
 
@@ -127,14 +162,14 @@ class Model:
         self._backend.close()
 
     def _encode(self, requests: Sequence["_Request"]) -> "list[_Encoded]":
-        """Read the inputs of several requests and encode their texts in one call."""
+        """Read the inputs of several requests and encode what was read in one call."""
         read = [[_attempt(request.read, value) for value in request.inputs] for request in requests]
-        rows = iter(self._features.encode([text for texts in read for text in texts if isinstance(text, str)]))
-        return [[next(rows) if isinstance(text, str) else text for text in texts] for texts in read]
+        rows = iter(self._features.encode([one for each in read for one in each if not isinstance(one, RecordError)]))
+        return [[one if isinstance(one, RecordError) else next(rows) for one in each] for each in read]
 
-    def _too_long(self, place: int) -> JubakoError:
+    def _too_long(self, param: str) -> JubakoError:
         message = f"more than {self.longest_input}; shorten the text or set truncate to true"
-        return JubakoError(Code.TOO_LONG, message, param=f"inputs.{place}")
+        return JubakoError(Code.TOO_LONG, message, param=param)
 
 
 @dataclass(frozen=True)
@@ -154,18 +189,29 @@ def _characters(request: _Request) -> float:
 def _length(value: object) -> float:
     if isinstance(value, str):
         return len(value)
+    if isinstance(value, Record):
+        return RECORD_CHARACTERS
     if not isinstance(value, dict):
         return 0
     return sum(len(field) if isinstance(field, str) else 0 if field is None else math.inf for field in value.values())
 
 
-def _attempt(read: Reader, value: object) -> str | RecordError:
+def as_it_is(value: object) -> object:
+    """Read what has been read already."""
+    return value
+
+
+def _attempt(read: Reader, value: object) -> Any:
     try:
         return read(value)
     except RecordError as error:
         return error
 
 
-def _unreadable(place: int, error: RecordError) -> JubakoError:
+def _param(params: Sequence[str] | None, place: int) -> str:
+    return params[place] if params is not None else f"inputs.{place}"
+
+
+def _unreadable(param: str, error: RecordError) -> JubakoError:
     field = "" if error.param is None else f".{error.param}"
-    return JubakoError(Code.INVALID_VALUE, error.message, param=f"inputs.{place}{field}")
+    return JubakoError(Code.INVALID_VALUE, error.message, param=f"{param}{field}")

@@ -5,18 +5,25 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bundle.bundle import Bundle, telling_the_file
+from bundle.catalogue import VECTORS_FILE, Catalogue
 from bundle.errors import BundleError
+from bundle.histories import HISTORIES_FILE, Histories
 from bundle.manifest import Role, Task
+from features.fields import FieldFeatures
 from features.labels import LABELS_FILE, LabelSet
 from features.pipeline import FEATURES_FILE, TOKENIZER_FILE, Pipeline
 from features.rows import Features
 from features.text import TextTokenizer
+from features.towers import TowersConfig
 from serving.bounds import Cost
 from serving.classifier_model import ClassifierModel
-from serving.model import Model, Placement
+from serving.index.opening import open_index, open_search
+from serving.model import Placement, Served
+from serving.recommender_model import RecommenderModel
 from serving.scheduler import Backend
 from serving.settings import Settings
 from serving.text_model import TextModel
+from serving.tower import Tower
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class Opened(Protocol):
     def golden_inputs(self, role: Role) -> Sequence[Any]:
         """Return the inputs of an encoder's self-test, as its features take them."""
 
-    def model(self, placed: Mapping[Role, Placed], settings: Settings, encode_threads: int = 1) -> Model:
+    def model(self, placed: Mapping[Role, Placed], settings: Settings, encode_threads: int = 1) -> Served:
         """Return the model that hands its rows to backends."""
 
 
@@ -66,7 +73,7 @@ class OpenedText:
         """Return the texts of the self-test."""
         return self.bundle.golden.inputs
 
-    def model(self, placed: Mapping[Role, Placed], settings: Settings, encode_threads: int = 1) -> Model:
+    def model(self, placed: Mapping[Role, Placed], settings: Settings, encode_threads: int = 1) -> Served:
         """Return the model."""
         own = placed[Role.ENCODER]
         return TextModel(self.bundle.manifest, own.placement, self.features, own.backend, encode_threads)
@@ -94,10 +101,44 @@ class OpenedClassifier:
         """What a token of this model costs."""
         return Cost.BAG if self.pipeline.light else Cost.TRANSFORMER
 
-    def model(self, placed: Mapping[Role, Placed], settings: Settings, encode_threads: int = 1) -> Model:
+    def model(self, placed: Mapping[Role, Placed], settings: Settings, encode_threads: int = 1) -> Served:
         """Return the model."""
         own, manifest = placed[Role.ENCODER], self.bundle.manifest
         return ClassifierModel(manifest, own.placement, self.pipeline, self.labels, own.backend, encode_threads)
+
+
+@dataclass(frozen=True)
+class OpenedRecommender:
+    """A recommender's bundle."""
+
+    bundle: Bundle
+    towers: Mapping[Role, FieldFeatures]
+    catalogue: Catalogue
+    histories: Histories | None
+    cost: Cost = Cost.BAG
+
+    @property
+    def encoders(self) -> Mapping[Role, Features]:
+        """What encodes records of items, and of people where they have an encoder of their own."""
+        return self.towers
+
+    def golden_inputs(self, role: Role) -> Sequence[str]:
+        """Return the records of an encoder's self-test, as JSON."""
+        return self.bundle.golden_of(role).inputs
+
+    def model(self, placed: Mapping[Role, Placed], settings: Settings, encode_threads: int = 1) -> Served:
+        """Return the model, which searches its index in this process wherever its encoders compute."""
+        manifest = self.bundle.manifest
+        assert manifest.index is not None
+        index = open_index(self.bundle.root, manifest.index, self.catalogue, settings.engine)
+        towers = {
+            role: Tower(manifest, own.placement, self.towers[role], own.backend, encode_threads)
+            for role, own in placed.items()
+        }
+        graphs = " and ".join(own.placement.graph for own in placed.values())
+        placement = Placement(f"{graphs}, {index.device}", next(iter(placed.values())).placement.device)
+        search = open_search(f"{manifest.name}.index", index, self.catalogue)
+        return RecommenderModel(manifest, placement, towers, self.catalogue, self.histories, search, settings.limits)
 
 
 def open_parts(bundle: Bundle) -> Opened:
@@ -106,6 +147,8 @@ def open_parts(bundle: Bundle) -> Opened:
     Raises:
         BundleError: a file is missing, does not follow its schema, or does not fit the others.
     """
+    if Task.RECOMMEND in bundle.manifest.tasks:
+        return _open_recommender(bundle)
     if Task.CLASSIFY in bundle.manifest.tasks:
         return OpenedClassifier(bundle, _pipeline(bundle), _labels(bundle))
     return OpenedText(bundle, open_tokenizer(bundle))
@@ -114,6 +157,19 @@ def open_parts(bundle: Bundle) -> Opened:
 def open_tokenizer(bundle: Bundle) -> TextTokenizer:
     """Open the tokeniser of a text bundle."""
     return TextTokenizer(bundle.root / TOKENIZER_FILE, bundle.manifest.max_tokens)
+
+
+def _open_recommender(bundle: Bundle) -> OpenedRecommender:
+    with telling_the_file(FEATURES_FILE, bundle.root):
+        config = TowersConfig.open(bundle.root)
+    catalogue = Catalogue.read(bundle.root)
+    if catalogue.dimensions != bundle.manifest.dimensions:
+        says, has = bundle.manifest.dimensions, catalogue.dimensions
+        raise BundleError(f"{VECTORS_FILE}: vectors of {has} dimensions, the manifest says {says}; export it again")
+    known = (bundle.root / HISTORIES_FILE).is_file()
+    histories = Histories.read(bundle.root, len(catalogue)) if known else None
+    towers = {Role(side): features for side, features in config.features().items()}
+    return OpenedRecommender(bundle, towers, catalogue, histories)
 
 
 def _pipeline(bundle: Bundle) -> Pipeline:

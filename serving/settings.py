@@ -29,6 +29,10 @@ class Limits(Section):
     """Largest request body; a larger one gets 413 before it is read to its end."""
     max_inputs: int = Field(2048, gt=0)
     """Most inputs in one request; more get 413."""
+    max_k: int = Field(1000, gt=0)
+    """Most items that a recommend request may ask for; a larger `k` gets 422."""
+    max_history: int = Field(10_000, gt=0)
+    """Most item ids in a user's history, and in `exclude`; more get 413."""
     deadline_ms: float = Field(30_000, gt=0)
     """Time a request may take from arrival to answer when it brings no `x-request-timeout-ms` of its own; then 504."""
 

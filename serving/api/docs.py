@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from serving.api.asgi import Answer, Request, json_answer
+from serving.api.recommend_schemas import RecommendBody, RecommendShape
 from serving.api.schemas import (
     ClassifyBody,
     ClassifyShape,
@@ -19,6 +20,7 @@ from serving.api.schemas import (
 from serving.core import Core
 from serving.errors import TABLE
 
+DESCRIPTION = "Texts, records and people in; vectors, labels and recommendations out."
 REFERENCE = "#/components/schemas/{model}"
 
 CLASSIFY_EXAMPLE = {
@@ -27,6 +29,13 @@ CLASSIFY_EXAMPLE = {
         "Two sisters inherit a bookshop by the sea, and the letters hidden in its walls.",
     ],
     "top_k": 3,
+}
+
+RECOMMEND_EXAMPLE = {
+    "user": {"history": ["101", "205"]},
+    "k": 5,
+    "filters": {"any": {"tags": ["fantasy", "horror"]}, "excluded": {"author": "Stephen King"}},
+    "explain": True,
 }
 
 PAGE = b"""<!doctype html>
@@ -60,15 +69,21 @@ async def openapi(core: Core, request: Request) -> Answer:
 def specification() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of the contract."""
     models: list[type[BaseModel]] = [
-        EmbedBody, EmbedShape, ClassifyBody, ClassifyShape, OpenAIBody, OpenAIShape, ErrorAnswer
+        EmbedBody, EmbedShape, ClassifyBody, ClassifyShape, RecommendBody, RecommendShape, OpenAIBody, OpenAIShape,
+        ErrorAnswer,
     ]  # fmt: skip
     _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=REFERENCE)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Jubako", "version": "1", "description": "Texts and records in, vectors and labels out."},
+        "info": {
+            "title": "Jubako",
+            "version": "1",
+            "description": "Texts and records in, vectors, labels and recommendations out.",
+        },
         "paths": {
             "/embed": _post("Embed texts", EmbedBody, EmbedShape, {"inputs": ["hello world", "\u6570\u636e"]}),
             "/classify": _post("Classify texts or records", ClassifyBody, ClassifyShape, CLASSIFY_EXAMPLE),
+            "/recommend": _post("Recommend items", RecommendBody, RecommendShape, RECOMMEND_EXAMPLE),
             "/v1/embeddings": _post(
                 "Embed texts, in OpenAI's shape", OpenAIBody, OpenAIShape, {"model": "text", "input": "hello world"}
             ),

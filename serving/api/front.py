@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import perf_counter
 
-from serving.api import classify, docs, embed, models
+from serving.api import classify, docs, embed, models, recommend
 from serving.api.access_log import AccessLog
 from serving.api.asgi import (
     Answer,
@@ -49,6 +49,7 @@ class Route:
 ROUTES = {
     "/embed": Route("/embed", "POST", embed.embed),
     "/classify": Route("/classify", "POST", classify.classify),
+    "/recommend": Route("/recommend", "POST", recommend.recommend),
     "/v1/embeddings": Route("/v1/embeddings", "POST", embed.openai_embeddings),
     "/models": Route("/models", "GET", models.list_models),
     "/livez": Route("/livez", "GET", models.livez),

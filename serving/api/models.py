@@ -3,7 +3,8 @@
 from serving.api.asgi import Answer, Request, json_answer
 from serving.classifier_model import ClassifierModel
 from serving.core import Core
-from serving.model import Model
+from serving.model import Served
+from serving.recommender_model import RecommenderModel
 
 MODELS_PATH = "/models/"
 
@@ -14,7 +15,7 @@ async def list_models(core: Core, request: Request) -> Answer:
 
 
 async def show_model(core: Core, request: Request) -> Answer:
-    """Answer `GET /models/{name}`: the manifest of the active version and, of a classifier, its labels.
+    """Answer `GET /models/{name}`: the manifest of the active version and what else is of use to callers.
 
     Raises:
         JubakoError: `unknown_model`.
@@ -24,7 +25,7 @@ async def show_model(core: Core, request: Request) -> Answer:
         raise core.unknown_model(name)
     model = core.models[name]
     manifest = model.manifest.model_dump(mode="json")
-    return json_answer({**_summary(model), **_decision_rule(model), "manifest": manifest})
+    return json_answer({**_summary(model), **_particulars(model), "manifest": manifest})
 
 
 async def livez(core: Core, request: Request) -> Answer:
@@ -44,7 +45,7 @@ async def readyz(core: Core, request: Request) -> Answer:
     )
 
 
-def _summary(model: Model) -> dict[str, object]:
+def _summary(model: Served) -> dict[str, object]:
     manifest = model.manifest
     data = manifest.training_data
     return {
@@ -55,6 +56,7 @@ def _summary(model: Model) -> dict[str, object]:
         "record": manifest.record,
         "dimensions": manifest.dimensions,
         "labels": len(model.labels.labels) if isinstance(model, ClassifierModel) else None,
+        "items": len(model.catalogue) if isinstance(model, RecommenderModel) else None,
         "max_tokens": manifest.max_tokens,
         "prompts": sorted(manifest.prompts),
         "training_data": data and data.model_dump(mode="json"),
@@ -64,5 +66,10 @@ def _summary(model: Model) -> dict[str, object]:
     }
 
 
-def _decision_rule(model: Model) -> dict[str, object]:
-    return {"label_set": model.labels.model_dump(mode="json")} if isinstance(model, ClassifierModel) else {}
+def _particulars(model: Served) -> dict[str, object]:
+    """Return a classifier's labels, and what a recommender's requests may name."""
+    if isinstance(model, ClassifierModel):
+        return {"label_set": model.labels.model_dump(mode="json")}
+    if isinstance(model, RecommenderModel):
+        return {"attributes": model.attributes, "filters": model.catalogue.fields}
+    return {}

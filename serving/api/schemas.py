@@ -18,6 +18,17 @@ RECORD: JsonDict = {
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}, {"type": "null"}]
     },
 }
+ANY_OBJECT: JsonDict = {"type": "object", "additionalProperties": True}
+ANCHORS: JsonDict = {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "integer"}, ANY_OBJECT]}}
+"""Ids of items and records."""
+TEXTS_IDS_OR_RECORDS: JsonDict = {
+    "anyOf": [
+        {"type": "string"},
+        ANCHORS,
+    ]
+}
+"""As `TEXT_OR_TEXTS`, with what recommenders take besides."""
+
 RECORD_OR_RECORDS: JsonDict = {
     "anyOf": [{"type": "string"}, RECORD, {"type": "array", "items": {"anyOf": [{"type": "string"}, RECORD]}}]
 }
@@ -38,8 +49,8 @@ class Shape(BaseModel):
 class EmbedBody(Body):
     """`POST /embed`."""
 
-    inputs: str | list[Any] = Field(json_schema_extra=TEXT_OR_TEXTS)
-    """One text or several."""
+    inputs: str | list[Any] = Field(json_schema_extra=TEXTS_IDS_OR_RECORDS)
+    """One text or several. A recommender takes ids of items, their records, and people as {"user": {...}}."""
     model: str | None = None
     """Name of a loaded model; without it, the first that embeds."""
     prompt: str | None = None

@@ -1,8 +1,25 @@
 """Time in headers: what a caller allows, and where it went."""
 
+from typing import Protocol
+
 from serving.api.asgi import Request
 from serving.errors import Code, JubakoError
-from serving.model import Result
+
+
+class Timed(Protocol):
+    """What knows how long each stage of a request took, in seconds."""
+
+    @property
+    def encode_s(self) -> float:
+        """Reading and encoding inputs."""
+
+    @property
+    def queue_s(self) -> float:
+        """Waiting for the device."""
+
+    @property
+    def compute_s(self) -> float:
+        """Computing."""
 
 
 def timeout_ms(request: Request) -> float | None:
@@ -27,7 +44,7 @@ def timeout_ms(request: Request) -> float | None:
     return value
 
 
-def server_timing(result: Result) -> tuple[bytes, bytes]:
+def server_timing(timed: Timed) -> tuple[bytes, bytes]:
     """Return the Server-Timing header: milliseconds in each stage."""
-    stages = (result.encode_s * 1e3, result.queue_s * 1e3, result.compute_s * 1e3)
+    stages = (timed.encode_s * 1e3, timed.queue_s * 1e3, timed.compute_s * 1e3)
     return b"server-timing", b"tokenize;dur=%.2f, queue;dur=%.2f, compute;dur=%.2f" % stages

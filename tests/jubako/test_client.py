@@ -6,8 +6,7 @@ import httpx
 import numpy as np
 import pytest
 
-from jubako import AsyncClient, Client, ServerError
-from jubako.client import Scored
+from jubako import AsyncClient, Client, Reason, RecommendedItem, Scored, ServerError
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -131,3 +130,73 @@ async def test_the_async_client_classifies_too() -> None:
     async with AsyncClient("http://test") as client:
         client._http = httpx.AsyncClient(transport=httpx.MockTransport(Classifier()), base_url="http://test")
         assert (await client.classify({"title": "War"})).assigned(0) == ["war"]
+
+
+RECOMMENDED = {
+    "model": "books", "version": "2", "strategy": "user", "cold_start": False, "unknown": ["9"],
+    "usage": {"tokens": 4}, "later": 1, "items": [
+        {"id": "7", "score": 0.5, "title": "Seven", "reasons": [
+            {"kind": "nearest", "id": "1", "title": "One", "similarity": 0.9},
+            {"kind": "shared", "field": "tags", "values": ["war"], "since": "later"},
+            {"kind": "score", "similarity": 0.5, "cosine": 0.4, "popularity": 0.01},
+        ]},
+        {"id": "8", "score": 0.25},
+    ],
+}  # fmt: skip
+
+
+class Recommender:
+    def __init__(self) -> None:
+        self.bodies: list[Any] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        assert (request.method, request.url.path) == ("POST", "/recommend")
+        self.bodies.append(json.loads(request.content))
+        return httpx.Response(200, json=RECOMMENDED)
+
+
+def test_recommendations_come_typed() -> None:
+    with client_of(Recommender()) as client:
+        answer = client.recommend(5, explain=True)
+    assert answer.ids == ["7", "8"]
+    assert answer.items == [
+        RecommendedItem("7", 0.5, "Seven", (
+            Reason("nearest", id="1", title="One", similarity=0.9),
+            Reason("shared", field="tags", values=("war",)),
+            Reason("score", similarity=0.5, cosine=0.4, popularity=0.01),
+        )),
+        RecommendedItem("8", 0.25),
+    ]  # fmt: skip
+    assert (answer.strategy, answer.cold_start, answer.unknown) == ("user", False, ("9",))
+    assert (answer.model, answer.version) == ("books", "2")
+
+
+def test_a_user_is_an_id_or_what_is_known_of_them_and_only_what_is_asked_is_sent() -> None:
+    server = Recommender()
+    always = {"k": 10, "exclude_seen": True, "explain": False}
+    with client_of(server) as client:
+        client.recommend()
+        client.recommend("ann", k=3, exclude=["1", 2], diversity=0.0)
+        client.recommend({"history": ["1"], "attributes": {"age": 30}}, exclude_seen=False)
+        client.recommend(items=("1", {"title": "War"}), filters={"any": {"tags": "war"}}, model="books")
+        client.recommend(record={"title": "War"}, explain=True)
+    assert server.bodies == [
+        always,
+        {**always, "user": {"id": "ann"}, "k": 3, "exclude": ["1", 2], "diversity": 0.0},
+        {**always, "user": {"history": ["1"], "attributes": {"age": 30}}, "exclude_seen": False},
+        {**always, "items": ["1", {"title": "War"}], "filters": {"any": {"tags": "war"}}, "model": "books"},
+        {**always, "record": {"title": "War"}, "explain": True},
+    ]
+
+
+async def test_the_async_client_recommends_too() -> None:
+    async with AsyncClient("http://test") as client:
+        client._http = httpx.AsyncClient(transport=httpx.MockTransport(Recommender()), base_url="http://test")
+        assert (await client.recommend("ann")).ids == ["7", "8"]
+
+
+def test_a_record_is_embedded_as_a_list_of_one() -> None:
+    server = Busy(0)
+    with client_of(server) as client:
+        client.embed({"title": "War"}, model="books")
+    assert server.bodies[0]["inputs"] == [{"title": "War"}]
