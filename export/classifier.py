@@ -3,7 +3,6 @@
 run -> PyTorch module -> floors -> fp32 -> gate -> fused -> gate -> 8-bit -> gate -> fp16 -> gate -> bundle -> store
 """
 
-import json
 import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,13 +16,14 @@ from bundle.golden import Golden
 from bundle.manifest import Manifest, Precision, Provenance, Task, TaskMetric, TrainingData
 from bundle.store import save
 from export.errors import ExportError
+from export.figures import refuse_below, tested
 from export.fuse import Shape, fuse_for_cpu, fuse_for_cuda, fuse_for_int8
 from export.gates import Verdict
 from export.half import to_half
 from export.passes import Passes
 from export.quantize import quantise
 from export.runner import embed, run_named
-from export.score_gate import HeldOut, ScoreGate, refuse_below
+from export.score_gate import HeldOut, ScoreGate
 from export.scorer import export_scorer
 from export.tables import quantise_tables
 from features.labels import LABELS_FILE
@@ -32,7 +32,6 @@ from models.classifier import Scorer
 from training.classifier_evaluation import protocol
 from training.errors import TrainingError
 from training.metrics.averages import macro_f1, micro_f1
-from training.report.write import JSON_FILE
 from training.steps import Steps, Tick
 from training.train import default_run_name
 from training.trained_classifier import TrainedClassifier
@@ -41,6 +40,8 @@ ODD_TEXTS = ["", "a", "数据", "été 😀", "\\(x^2\\)", "long " * 2000]
 """Beside held-out rows, what graphs are compared on."""
 GOLDEN_ROWS = 10
 CALIBRATION_ROWS = 48
+TESTED = ("f1_micro", "f1_macro", "lrap")
+"""Figures of the evaluation that the manifest tells."""
 
 
 def export_classifier(
@@ -83,9 +84,9 @@ def build_classifier(trained: TrainedClassifier, root: Path, name: str, steps: S
     with steps.step("decision rule on validation rows"):
         labels, figures = trained.label_set, _validated(trained)
     if recipe.data.generated:
-        refuse_below(config.sample_floors, figures, "export.sample_floors")
+        refuse_below(config.sample_floors.model_dump(), figures, "export.sample_floors")
     else:
-        refuse_below(config.floors, figures, "export.floors")
+        refuse_below(config.floors.model_dump(), figures, "export.floors")
     scorer = Scorer(trained.whole(), tuple(features.collate(validation.rows[:1]).inputs)).eval()
     with steps.step("PyTorch reference"):
         rows = min(config.gate_rows, len(validation.texts))
@@ -170,7 +171,7 @@ def _manifest(root: Path, name: str, trained: TrainedClassifier, figures: list[T
             parameters=sum(parameter.numel() for parameter in trained.whole().parameters()),
         ),
         training_data=TrainingData(description=data.description, sha256=data.sha256, rows=data.rows["train"]),
-        metrics=[*figures, *_tested(trained)],
+        metrics=[*figures, *tested(trained.run, TESTED)],
         record=recipe.data.source.kind,
         max_tokens=recipe.pipeline.max_tokens,
         tolerances=recipe.config.export.tolerances,
@@ -186,16 +187,3 @@ def _validated(trained: TrainedClassifier) -> list[TaskMetric]:
     how = f"{len(truth):,} validation rows, each decided by a rule fitted without it; {protocol(trained)}"
     values = {"micro_f1": micro_f1(truth, assigned), "macro_f1": macro_f1(truth, assigned)}
     return [TaskMetric(name=name, value=value, protocol=how) for name, value in values.items()]
-
-
-def _tested(trained: TrainedClassifier) -> list[TaskMetric]:
-    """Return the figures of the test rows, when the run has been evaluated since it was trained."""
-    path = trained.run.report / JSON_FILE
-    if not path.is_file() or path.stat().st_mtime < trained.run.best_weights().stat().st_mtime:
-        return []
-    report = json.loads(path.read_text())
-    figures = report["candidates"][report["model"]]["figures"]
-    return [
-        TaskMetric(name=f"test_{name}", value=figures[name], protocol=report["protocol"])
-        for name in ("f1_micro", "f1_macro", "lrap")
-    ]

@@ -16,6 +16,7 @@ ALONE_TEXTS = 48
 """Texts that are run alone and in mixed batches to measure batch invariance."""
 
 REFERENCE = "pytorch fp32"
+SMALLEST = 1e-9
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Gate:
         parity = parity_of(embed(run, self._features, texts), self.reference[: len(texts)])
         alike, _ = invariance(run, self._features, texts[: min(ALONE_TEXTS, len(texts))])
         metric = self._score(run) if with_task else _not_measured(self.baseline)
-        drop = (self.baseline.value - metric.value) / abs(self.baseline.value)
+        drop = (self.baseline.value - metric.value) / max(abs(self.baseline.value), SMALLEST)
         failures = self._failures(parity.min_cosine, min_cosine, alike, drop)
         return Verdict(parity, alike, metric, drop, tuple(failures))
 

@@ -8,12 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.manifest import Precision, TaskMetric, Tolerances
-from export.errors import ExportError
 from export.gates import ALONE_TEXTS, Verdict, invariance, parity_of
 from export.runner import Run, embed, run_graph
 from features.labels import LabelSet
 from features.rows import Features
-from training.classifier_config import Floors
 from training.metrics.averages import micro_f1
 
 Scores = NDArray[np.float32]  # [rows, labels]
@@ -84,18 +82,3 @@ class ScoreGate:
             yield f"a score alone is {apart[0]:.2g} off the one in a batch, at most {apart[1]:g} is allowed"
         if not drop <= (most := self._limits.metric_drop):
             yield f"{drop:.2%} of micro_f1 is lost, at most {most:.2%} is allowed"
-
-
-def refuse_below(floors: Floors, figures: Sequence[TaskMetric], key: str) -> None:
-    """Refuse a classifier that is not good enough to be served; `key` is where its floors stand in the recipe.
-
-    Raises:
-        ExportError: naming the figure and its floor.
-    """
-    wanted = floors.model_dump()
-    for figure in figures:
-        if not figure.value >= (floor := wanted[figure.name]):
-            raise ExportError(
-                f"{figure.name} is {figure.value:.4f}, below its floor of {floor:g} ({figure.protocol}); train it "
-                f"better, or lower {key}.{figure.name}"
-            )

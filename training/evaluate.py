@@ -7,7 +7,10 @@ from pathlib import Path
 from training.recipes import read_recipe
 from training.report.summary import Summary
 
-EVALUATIONS = {"classifier": "training.classifier_evaluation:summarise_classifier"}
+EVALUATIONS = {
+    "classifier": "training.classifier_evaluation:summarise_classifier",
+    "two_tower": "training.two_tower_evaluation:summarise_two_tower",
+}
 """For each family the function that measures a run and writes its report, imported when it is first asked for."""
 
 

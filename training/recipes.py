@@ -16,7 +16,10 @@ from training.recipe import Recipe
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
-FAMILIES = {"classifier": "training.classifier:ClassifierRecipe"}
+FAMILIES = {
+    "classifier": "training.classifier:ClassifierRecipe",
+    "two_tower": "training.two_tower:TwoTowerRecipe",
+}
 """For each family its recipe, imported when it is first asked for."""
 
 

@@ -60,6 +60,16 @@ class Trained(Generic[R, M]):
             raise TrainingError(f"{config.name} is of the family {config.family}, which is trained otherwise")
         run = Run.find(root or runs_root(), run_name or default_run_name(config, dev))
         _check_recipe(run, recipe.config)
+        return cls.of(run, recipe)
+
+    @classmethod
+    def of(cls, run: Run, recipe: Recipe[Any]) -> Self:
+        """Open a run with the recipe that it was trained by.
+
+        Raises:
+            TrainingError: it has not ended, or is of other data.
+        """
+        config = recipe.config
         if (metrics := run.finished()) is None:
             raise TrainingError(f"run {run.name} has not ended; go on with it: jubako train {config.name}")
         with reproducible(config.training.threads, config.training.deterministic):

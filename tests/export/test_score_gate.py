@@ -10,7 +10,8 @@ from export import score_gate
 from export.errors import ExportError
 from export.gates import Verdict
 from export.runner import Run, Vectors, embed
-from export.score_gate import HeldOut, ScoreGate, refuse_below
+from export.figures import refuse_below
+from export.score_gate import HeldOut, ScoreGate
 from features.labels import Label, LabelSet
 from features.ngrams import IDS, NgramConfig, NgramFeatures
 from features.rows import Feed
@@ -88,11 +89,11 @@ def test_with_few_probes_the_task_is_not_measured_and_says_so(monkeypatch: pytes
 def test_a_classifier_below_a_floor_is_refused_with_the_floor_s_name() -> None:
     values = {"micro_f1": 0.61, "macro_f1": 0.4}
     figures = [TaskMetric(name=name, value=value, protocol="60 made-up rows") for name, value in values.items()]
-    refuse_below(Floors(micro_f1=0.61, macro_f1=0.4), figures, "export.floors")
+    refuse_below(Floors(micro_f1=0.61, macro_f1=0.4).model_dump(), figures, "export.floors")
     with pytest.raises(ExportError, match=r"micro_f1 is 0\.6100, below its floor of 0.7 \(60 made-up rows\)"):
-        refuse_below(Floors(micro_f1=0.7), figures, "export.floors")
+        refuse_below(Floors(micro_f1=0.7).model_dump(), figures, "export.floors")
     with pytest.raises(ExportError, match=r"macro_f1 is 0\.4000, .* lower export\.sample_floors\.macro_f1"):
-        refuse_below(Floors(macro_f1=0.41), figures, "export.sample_floors")
+        refuse_below(Floors(macro_f1=0.41).model_dump(), figures, "export.sample_floors")
     no_number = [TaskMetric(name="micro_f1", value=float("nan"), protocol="none")]
     with pytest.raises(ExportError, match="micro_f1 is nan, below its floor of 0 "):
-        refuse_below(Floors(), no_number, "export.floors")
+        refuse_below(Floors().model_dump(), no_number, "export.floors")

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import TfidfTransformer  # type: ignore[import-untyped]
+from sklearn.feature_extraction.text import TfidfTransformer
 
 from features.ngrams import IDS, WEIGHTS, NgramConfig, NgramFeatures
 from features.rows import FeatureRow

@@ -11,19 +11,11 @@ class AdaptiveMimicLoss(nn.Module):
     still (stop-gradient), so that only the augmented vectors move.
     """
 
-    def forward(self, augmented: Tensor, partners: Tensor, positives: Tensor) -> Tensor:
-        """Return the mean over positive pairs of the mean squared difference, a scalar; 0 where there are none.
+    def forward(self, augmented: Tensor, partners: Tensor) -> Tensor:
+        """Return the mean over pairs of the squared distance, a scalar.
 
         Args:
-            augmented: Of one side, float [batch, d].
-            partners: Outputs of the other tower, float [candidates, d].
-            positives: Weight of each pair that is a positive, 0 elsewhere, float [batch, candidates].
+            augmented: Of one side of each positive pair, float [pairs, d].
+            partners: Output of the other side's tower, float [pairs, d].
         """
-        weights = positives.to(augmented.dtype)  # [batch, candidates]
-        held = partners.detach()  # [candidates, d]
-        total = weights.sum().clamp_min(1)
-        # sum_ij w_ij |a_i - p_j|^2 = sum_i |a_i|^2 w_i. + sum_j |p_j|^2 w_.j - 2 sum_i a_i . (w p)_i
-        own = (augmented.square().sum(dim=1) * weights.sum(dim=1)).sum()
-        other = (held.square().sum(dim=1) * weights.sum(dim=0)).sum()
-        cross = (augmented * (weights @ held)).sum()
-        return (own + other - 2 * cross) / (total * augmented.shape[1])
+        return (augmented - partners.detach()).square().sum(dim=1).mean()

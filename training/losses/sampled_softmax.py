@@ -1,8 +1,10 @@
 """Softmax over a sample of the items, corrected for how likely each item was to be in the sample."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+MASKED = -1e9
+SMALLEST = 1e-9
 
 
 class SampledSoftmaxLoss(nn.Module):
@@ -11,7 +13,7 @@ class SampledSoftmaxLoss(nn.Module):
 
     Candidates are the batch's own positives, further items drawn by a known distribution, or both. What is drawn often
     would be pushed away too often; taking log Q, the logarithm of how often it is expected in the sample, from its
-    logit undoes that. A row's other positives are no negatives of it.
+    logit undoes that.
 
     Args:
         temperature: Divides the scores: 1 for dot products, some 0.1 for cosines.
@@ -26,7 +28,7 @@ class SampledSoftmaxLoss(nn.Module):
         scores: Tensor,
         log_q: Tensor | None,
         targets: Tensor,
-        known: Tensor | None = None,
+        hidden: Tensor | None = None,
         weights: Tensor | None = None,
     ) -> Tensor:
         """Return the mean loss of the positives, a scalar.
@@ -36,7 +38,8 @@ class SampledSoftmaxLoss(nn.Module):
             log_q: Logarithm of each candidate's expected number in the sample, float [candidates]; None: all items are
                 candidates, once each.
             targets: Places of each row's positives among the candidates, int64 [batch, positives]; -1: none.
-            known: True where a candidate is a positive of the row's, bool [batch, candidates]; None: only targets are.
+            hidden: True where a candidate is no negative of a row's, bool [batch, candidates]; None: all are. A
+                positive competes with itself all the same.
             weights: Of each positive, float [batch, positives]; None: all positives of the batch weigh the same.
         """
         logits = scores / self.temperature  # [batch, candidates]
@@ -44,17 +47,11 @@ class SampledSoftmaxLoss(nn.Module):
             logits = logits - log_q  # [batch, candidates]
         there = (targets >= 0).to(logits.dtype)  # [batch, positives]
         counted = there if weights is None else there * weights  # [batch, positives]
-        own = logits.gather(1, targets.clamp_min(0))  # [batch, positives]
-        if known is not None:
-            rest = logits.masked_fill(known, float("-inf")).logsumexp(dim=1, keepdim=True)  # [batch, 1]
-            total = torch.logaddexp(own, rest)  # [batch, positives]
-        else:
+        places = targets.clamp_min(0)  # [batch, positives]
+        own = logits.gather(1, places)  # [batch, positives]
+        if hidden is None:
             total = logits.logsumexp(dim=1, keepdim=True)  # [batch, 1]
-        return ((total - own) * counted).sum() / counted.sum().clamp_min(1e-9)
-
-
-def logits_of(users: Tensor, items: Tensor, cosine: bool) -> Tensor:
-    """Return dot products or cosines of users [batch, d] and items [candidates, d]: [batch, candidates]."""
-    if cosine:
-        users, items = F.normalize(users, dim=1), F.normalize(items, dim=1)
-    return users @ items.T  # [batch, candidates]
+        else:
+            rest = logits.masked_fill(hidden, MASKED).logsumexp(dim=1, keepdim=True)  # [batch, 1]
+            total = torch.where(hidden.gather(1, places), torch.logaddexp(own, rest), rest)  # [batch, positives]
+        return ((total - own) * counted).sum() / counted.sum().clamp_min(SMALLEST)
