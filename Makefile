@@ -2,14 +2,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 3000
-CLASSIFIERS ?= genres papers
+MODELS ?= genres papers books works
 export BENTOML_DO_NOT_TRACK ?= True
 
 .PHONY: serve test check format bench clean
 
-serve: $(VENV)/.serve ## Install, make the default models once (encoder, classifiers), and serve them on :3000
+serve: $(VENV)/.serve ## Install, make the default models once (encoder, classifiers, recommenders), and serve them on :3000
 	$(BIN)/jubako export text --if-missing
-	for name in $(CLASSIFIERS); do \
+	for name in $(MODELS); do \
 		$(BIN)/jubako train $$name --if-missing && $(BIN)/jubako export $$name --if-missing || exit 1; \
 	done
 	$(BIN)/bentoml serve . --port $(PORT)

@@ -7,9 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Pooling = Literal["sum", "mean", "root"]
-"""How the rows of a bag are added up: as they are, over their number, or over its square root."""
+"""How the rows of a bag are added up: as they are, over their number, or over its square root. Where rows differ in
+what they count, these are the sum of the counts, and the root of the sum of their squares: weights of unit length."""
 
 SMALLEST = 1e-12
+LEAST_COUNT = 1e-6
 
 
 class FieldBag(nn.Module):
@@ -25,7 +27,10 @@ class FieldBag(nn.Module):
         spread: Standard deviation of the first values.
         dropout: Share of ids that is left out of each bag in training.
         sparse: Whether rows that a batch does not touch have no gradient; not together with `max_norm`.
+        counts: What each row counts in its bag, float32 [rows], such as its rarity; None: all alike. Not learnt.
     """
+
+    counts: Tensor | None
 
     def __init__(
         self,
@@ -37,6 +42,7 @@ class FieldBag(nn.Module):
         spread: float = 0.1,
         dropout: float = 0.0,
         sparse: bool = False,
+        counts: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.pooling = pooling
@@ -46,6 +52,7 @@ class FieldBag(nn.Module):
         self.weight = nn.Parameter(torch.empty(rows, width).normal_(std=spread))
         with torch.no_grad():
             self.weight[0].zero_()
+        self.register_buffer("counts", None if counts is None else counts.to(torch.float32))
 
     @property
     def width(self) -> int:
@@ -59,18 +66,28 @@ class FieldBag(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """Return a vector for each bag: ids int64 [batch, length], 0 where there is none -> float32 [batch, width]."""
+        counts = None if self.counts is None else self.counts[ids] * (ids > 0)  # [batch, length]
         if torch.compiler.is_exporting():  # graphs have no bags: look up, leave padding out, add up
             rows = functional.embedding(ids, self.table)  # [batch, length, width]
-            summed = (rows * (ids > 0).unsqueeze(2)).sum(dim=1)  # [batch, width]
+            weights = (ids > 0).to(rows.dtype) if counts is None else counts
+            summed = (rows * weights.unsqueeze(2)).sum(dim=1)  # [batch, width]
         else:
             kept, factor = ids, 1.0
             if self.training and self.dropout:
                 kept, factor = ids * (torch.rand(ids.shape) >= self.dropout).to(ids), 1 / (1 - self.dropout)
-            summed = factor * functional.embedding_bag(kept, self.table, mode="sum", padding_idx=0, sparse=self.sparse)
-        if self.pooling == "sum":
-            return summed
-        count = (ids > 0).sum(dim=1, keepdim=True).clamp_min(1).to(summed.dtype)  # [batch, 1]
-        return summed / (count if self.pooling == "mean" else count.sqrt())
+            summed = factor * functional.embedding_bag(
+                kept, self.table, mode="sum", padding_idx=0, sparse=self.sparse, per_sample_weights=counts
+            )
+        return summed if self.pooling == "sum" else summed / self._divisor(ids, counts)
+
+    def _divisor(self, ids: Tensor, counts: Tensor | None) -> Tensor:
+        """Return what the sum of a bag is divided by, [batch, 1]."""
+        if counts is None:
+            count = (ids > 0).sum(dim=1, keepdim=True).clamp_min(1).to(self.weight.dtype)  # [batch, 1]
+            return count if self.pooling == "mean" else count.sqrt()
+        total = (counts if self.pooling == "mean" else counts.square()).sum(dim=1, keepdim=True)  # [batch, 1]
+        bounded = total.clamp_min(LEAST_COUNT)
+        return bounded if self.pooling == "mean" else bounded.sqrt()
 
     def bake(self) -> None:
         """Shorten all rows for good and forget the bound: the table is then a plain look-up of the same vectors."""

@@ -12,48 +12,54 @@ from models.fields import FieldBag
 
 DENSE = "dense"
 """Name of the input that holds numbers; all others are bags of ids."""
+SPREAD = 0.6
+"""Expected length of the rows that tables start with."""
 
 
 class WorkEncoder(nn.Module):
     """After AO3 Disco: a bag of rows of norm 1 at most for each field, all projected to one width, their dot products.
 
-    With `hidden` empty and without interactions the encoder is an affine map of numbers and bags: the linear ablation.
+    An affine map of these is what the vector starts as; hidden layers beside it start at zero. Without them and without
+    interactions the encoder stays an affine map of numbers and bags: the linear ablation.
 
     Args:
         rows: Rows of each field's table, by name, in the order of the graph's inputs.
-        widths: Length of a row of each field's table.
+        width: Length of the tables' rows, of projections and of the vector.
+        counts: What each row of a table counts in its bag, float32 [rows], by name; fields without: all rows alike.
         dense: How many numbers there are; 0: none are read.
-        width: Length of projections and of the vector.
-        interactions: Whether the head reads the dot products of all pairs of projections too.
-        hidden: Units of each hidden layer of the head.
-        dropout: Share of units that is dropped in training.
+        interactions: Whether the dot products of all pairs of projections are read too.
+        hidden: Units of each hidden layer; empty: there are none.
+        dropout: Share of hidden units that is dropped in training.
     """
 
     def __init__(
         self,
         rows: Mapping[str, int],
-        widths: Mapping[str, int],
-        *,
-        dense: int = 0,
         width: int = 128,
+        *,
+        counts: Mapping[str, Tensor] | None = None,
+        dense: int = 0,
         interactions: bool = True,
         hidden: Sequence[int] = (256,),
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.names = (*rows, *((DENSE,) if dense else ()))
-        self.bags = nn.ModuleDict({name: FieldBag(count, widths[name], max_norm=1.0) for name, count in rows.items()})
-        self.projections = nn.ModuleDict({name: nn.Linear(widths[name], width) for name in rows})
+        spread, counted = SPREAD / math.sqrt(width), counts or {}
+        self.bags = nn.ModuleDict(
+            {
+                name: FieldBag(size, width, pooling="root", max_norm=1.0, spread=spread, counts=counted.get(name))
+                for name, size in rows.items()
+            }
+        )
+        self.projections = nn.ModuleDict({name: nn.Linear(width, width) for name in rows})
         if dense:
             self.projections[DENSE] = nn.Linear(dense, width)
-        self.interactions = interactions
+        self.interactions = interactions and len(self.names) > 1
         self.pairs = list(combinations(range(len(self.names)), 2))
-        inputs = len(self.names) * width + (len(self.pairs) if interactions else 0)
-        layers: list[nn.Module] = []
-        for units in hidden:
-            layers += [nn.Linear(inputs, units), nn.GELU(), nn.Dropout(dropout)]
-            inputs = units
-        self.head = nn.Sequential(*layers, nn.Linear(inputs, width))
+        inputs = len(self.names) * width + (len(self.pairs) if self.interactions else 0)
+        self.straight = nn.Linear(inputs, width)
+        self.layers = _layers(inputs, hidden, width, dropout) if hidden else None
 
     def forward(self, *features: Tensor) -> Tensor:
         """Return unit vectors, float32 [batch, width].
@@ -69,8 +75,11 @@ class WorkEncoder(nn.Module):
             left, right = zip(*self.pairs, strict=True)
             stacked = torch.stack(projected, dim=1)  # [batch, fields, width]
             dots = (stacked[:, left] * stacked[:, right]).sum(dim=2)  # [batch, pairs]
-            read = torch.cat([read, dots / math.sqrt(stacked.shape[2])], dim=1)
-        return functional.normalize(self.head(read), dim=1)  # [batch, width]
+            read = torch.cat([read, dots], dim=1)
+        vector = self.straight(read)  # [batch, width]
+        if self.layers is not None:
+            vector = vector + self.layers(read)
+        return functional.normalize(vector, dim=1)
 
     def bake(self) -> None:
         """Bound all rows for good, for export: look-ups are then plain."""
@@ -83,6 +92,12 @@ class WorkEncoder(nn.Module):
         return read
 
 
-def hidden_width(cardinality: int) -> int:
-    """Return the length of a row for a field of so many values: 1.6 times the square root, 16 at least."""
-    return max(16, int(1.6 * math.sqrt(cardinality)))
+def _layers(inputs: int, hidden: Sequence[int], width: int, dropout: float) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for units in hidden:
+        layers += [nn.Linear(inputs, units), nn.GELU(), nn.Dropout(dropout)]
+        inputs = units
+    last = nn.Linear(inputs, width)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(*layers, last)

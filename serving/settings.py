@@ -98,7 +98,7 @@ class Settings(BaseSettings):
         env_prefix="JUBAKO_", env_nested_delimiter="__", extra="forbid", use_attribute_docstrings=True
     )
 
-    models: list[str] = ["text", "genres", "papers"]
+    models: list[str] = ["text", "genres", "papers", "books", "works"]
     """Bundles to serve: `name` (latest version) or `name:version`; the first that can do a task is its default. Where
     nothing is set, those of the default's names are served that are stored; a name that is set has to be stored."""
     topology: Literal["single", "split"] = "single"

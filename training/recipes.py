@@ -18,6 +18,7 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 
 FAMILIES = {
     "classifier": "training.classifier:ClassifierRecipe",
+    "sparse_fields": "training.works:SparseFieldsRecipe",
     "two_tower": "training.two_tower:TwoTowerRecipe",
 }
 """For each family its recipe, imported when it is first asked for."""

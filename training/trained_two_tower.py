@@ -13,7 +13,7 @@ from models.two_tower import TwoTower
 from training.metrics.lists import Ranked
 from training.reproducible import reproducible
 from training.trained import Trained
-from training.two_tower import TwoTowerRecipe, Vectors
+from training.two_tower import Array, TwoTowerRecipe
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class TrainedTwoTower(Trained[TwoTowerRecipe, TwoTower]):
     recipe_class: ClassVar[type[TwoTowerRecipe]] = TwoTowerRecipe
 
     @cached_property
-    def item_vectors(self) -> Vectors:
+    def item_vectors(self) -> Array:
         """Vectors of the whole catalogue, [items, width]."""
         with self._settled():
             fabric = self.fabric()
             return self.recipe.item_vectors(self.module.to(fabric.device), fabric)
 
-    def user_vectors(self, histories: csr_matrix, users: NDArray[np.int64]) -> Vectors:
+    def user_vectors(self, histories: csr_matrix, users: NDArray[np.int64]) -> Array:
         """Return the vectors of users with what stands in their rows of `histories` [all users, items]."""
         with self._settled():
             fabric = self.fabric()

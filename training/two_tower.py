@@ -19,13 +19,14 @@ from features.rows import FeatureRow
 from features.towers import TowersConfig
 from models.fields import FieldBag
 from models.towers import Encoder
-from models.two_tower import HISTORY, ITEM, Shape, Sizes, TwoTower
+from models.two_tower import HISTORY, ITEM, Shape, Sizes, TwoTower, Vectors
 from training.baselines.ranker import top_k
 from training.data.errors import DataError
 from training.data.holdout import Holdout, hold_out
 from training.data.interactions import Interactions, load_interactions
 from training.errors import TrainingError
 from training.losses.category_alignment import CategoryAlignmentLoss
+from training.losses.full_softmax import MASKED, FullSoftmaxLoss
 from training.losses.mimic import AdaptiveMimicLoss
 from training.losses.sampled_softmax import SampledSoftmaxLoss
 from training.metrics.lists import Ranked
@@ -36,7 +37,7 @@ from training.steps_of_users import Sampler, UserBatch
 from training.tower_features import book_records, fit_features, user_records
 from training.two_tower_config import TwoTowerConfig
 
-Vectors = NDArray[np.float32]
+Array = NDArray[np.float32]
 VALIDATED = ("recall@20", "ndcg@20")
 
 
@@ -120,10 +121,12 @@ class TwoTowerRecipe(Recipe[TwoTowerConfig]):
         """Return the softmax loss, and what DAT adds to it."""
         settings, towers = self.config.objective, _unwrapped(module)
         found = module(batch["users"], batch["candidates"], batch["forgotten"])
-        scores = towers.logits(found)  # [batch, candidates]
         targets = batch["targets"]  # [batch, positives], places among the candidates
-        hidden = batch["hidden"] if batch["candidates"] is not None else self._hidden(scores, batch["history"])
-        loss = SampledSoftmaxLoss()(scores, batch["log_q"], targets, hidden, batch["weights"])
+        if batch["candidates"] is None:
+            loss = self._among_all(towers, found, batch)
+        else:
+            scores = towers.logits(found)  # [batch, candidates]
+            loss = SampledSoftmaxLoss()(scores, batch["log_q"], targets, batch["hidden"], batch["weights"])
         if not towers.shape.augmented:
             return Objective(loss, {"softmax": loss.detach()})
         row, at = (targets >= 0).nonzero(as_tuple=True)  # [pairs] each
@@ -152,8 +155,8 @@ class TwoTowerRecipe(Recipe[TwoTowerConfig]):
         vectors = self.user_vectors(module, self.users(histories, users), fabric)  # [users, width]
         place = {user: at for at, user in enumerate(users.tolist())}
 
-        def scores_of(chunk: NDArray[np.int64]) -> Vectors:
-            scores: Vectors = vectors[[place[user] for user in chunk.tolist()]] @ items.T  # [chunk, items]
+        def scores_of(chunk: NDArray[np.int64]) -> Array:
+            scores: Array = vectors[[place[user] for user in chunk.tolist()]] @ items.T  # [chunk, items]
             return scores
 
         return top_k(scores_of, users, histories, k)
@@ -163,17 +166,15 @@ class TwoTowerRecipe(Recipe[TwoTowerConfig]):
         people = self.data.people if rows is None else self.data.people[rows]
         return user_records(people, self.data.item_ids, histories if rows is None else histories[rows])
 
-    def item_vectors(self, module: TwoTower, fabric: Fabric) -> Vectors:
+    def item_vectors(self, module: TwoTower, fabric: Fabric) -> Array:
         """Return the vectors of all items, [items, width], those that training never saw by their content."""
         return self._vectors(module.item_encoder(), self.item_features, self.item_rows, fabric)
 
-    def user_vectors(self, module: TwoTower, users: Sequence[User], fabric: Fabric) -> Vectors:
+    def user_vectors(self, module: TwoTower, users: Sequence[User], fabric: Fabric) -> Array:
         """Return the vectors of users, [users, width]."""
         return self._vectors(module.user_encoder(), self.user_features, self.user_features.encode(users), fabric)
 
-    def _vectors(
-        self, encoder: Encoder, features: FieldFeatures, rows: Sequence[FeatureRow], fabric: Fabric
-    ) -> Vectors:
+    def _vectors(self, encoder: Encoder, features: FieldFeatures, rows: Sequence[FeatureRow], fabric: Fabric) -> Array:
         """Encode in order of length: what a micro-batch is padded to hardly differs then."""
         order = np.argsort([len(row) for row in rows], kind="stable")
         device = fabric.to_device(encoder)
@@ -193,11 +194,15 @@ class TwoTowerRecipe(Recipe[TwoTowerConfig]):
         vectors[order] = found.numpy()
         return vectors
 
-    def _hidden(self, scores: Tensor, history: Tensor) -> Tensor:
-        """Return which of all rows of items are no candidates: a user's own history, and rows that are no item's."""
-        hidden = torch.zeros(scores.shape, dtype=torch.bool, device=scores.device).scatter_(1, history, True)
-        hidden[:, : self._unknown + 1] = True
-        return hidden
+    def _among_all(self, towers: TwoTower, found: Vectors, batch: Any) -> Tensor:
+        """Return the loss where all rows of items are candidates, but a user's own history and rows of no item."""
+        half = self.config.training.precision == "bf16-mixed"
+        loss = FullSoftmaxLoss(torch.bfloat16 if half else torch.float32)
+        users = found.users / towers.log_temperature.exp()  # [batch, width]
+        nobodys = torch.arange(len(found.biases), device=users.device) <= self._unknown  # [rows of items]
+        biases = found.biases.masked_fill(nobodys, MASKED)  # [rows of items]
+        result: Tensor = loss(users, found.items, biases, batch["targets"], batch["history"], batch["weights"])
+        return result
 
     def _categories_of(self, candidates: Tensor | None, places: Tensor) -> Tensor:
         rows = places if candidates is None else candidates[places]

@@ -39,8 +39,8 @@ def test_of_the_default_what_is_stored_is_served_and_the_rest_told(
 
 
 def test_nothing_is_told_where_all_is_there(stored: set[str], caplog: pytest.LogCaptureFixture) -> None:
-    stored |= {"papers", "text", "genres"}
-    assert served_tags(Settings(), None) == ["text", "genres", "papers"]
+    stored |= {"papers", "text", "genres", "works", "books"}
+    assert served_tags(Settings(), None) == ["text", "genres", "papers", "books", "works"]
     assert not caplog.text
 
 
@@ -49,7 +49,7 @@ def test_an_empty_store_is_an_error_that_says_what_to_run(stored: set[str]) -> N
         served_tags(Settings(), None)
 
 
-@pytest.mark.parametrize("models", [["books"], ["text", "genres", "papers"]])
+@pytest.mark.parametrize("models", [["books"], ["text", "genres", "papers", "books", "works"]])
 def test_names_that_are_set_are_served_or_nothing_is(stored: set[str], models: list[str]) -> None:
     assert served_tags(Settings(models=models), None) == models
 
@@ -61,8 +61,8 @@ def test_a_variable_of_the_environment_sets_them(stored: set[str], monkeypatch: 
 
 def test_a_bento_serves_what_it_was_built_with_in_the_default_s_order(stored: set[str]) -> None:
     stored |= {"papers", "text", "genres"}
-    built = bento_of("books:9", "genres:8", "text:7")
-    assert served_tags(Settings(), built) == ["text:7", "genres:8", "books:9"]
+    built = bento_of("mine:9", "genres:8", "text:7")
+    assert served_tags(Settings(), built) == ["text:7", "genres:8", "mine:9"]
     assert served_tags(Settings(models=["genres", "tiny"]), built) == ["genres:8", "tiny"]
 
 

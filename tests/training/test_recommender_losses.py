@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from training.losses.category_alignment import CategoryAlignmentLoss
+from training.losses.full_softmax import FullSoftmaxLoss
 from training.losses.listnet import ListNetLoss
 from training.losses.mimic import AdaptiveMimicLoss
 from training.losses.noise import NoiseSimilarityLoss, corrupt
@@ -16,6 +17,32 @@ from training.losses.sampled_softmax import SampledSoftmaxLoss
 
 def assert_near(found: Tensor, wanted: Tensor) -> None:
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=25)
+def test_the_softmax_over_all_items_is_the_sampled_one_and_so_are_its_gradients(seed: int) -> None:
+    torch.manual_seed(seed)
+    biases, targets = torch.randn(9), torch.tensor([[2, 7], [4, -1], [8, 5]])
+    hidden = torch.tensor([[0, 1, 0], [0, 3, 6], [0, 0, 0]])
+    weights = torch.rand(3, 1) + 0.1
+    outcomes = []
+    for full in (True, False):
+        users, items = (torch.randn(rows, 4, generator=torch.Generator().manual_seed(rows)) for rows in (3, 9))
+        users.requires_grad_()
+        items.requires_grad_()
+        own = biases.clone().requires_grad_()
+        if full:
+            loss = FullSoftmaxLoss()(users, items, own, targets, hidden, weights)
+        else:
+            gone = torch.zeros(3, 9, dtype=torch.bool).scatter(1, hidden, True)
+            loss = SampledSoftmaxLoss()(users @ items.T + own, None, targets, gone, weights)
+        (2 * loss).backward()
+        outcomes.append([loss, users.grad, items.grad, own.grad])
+    for found, wanted in zip(*outcomes, strict=True):
+        assert found is not None
+        assert wanted is not None
+        assert_near(found, wanted)
 
 
 def test_hidden_candidates_are_left_out_but_a_positive_never_is() -> None:
