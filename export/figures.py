@@ -29,5 +29,5 @@ def tested(run: Run, names: Sequence[str]) -> list[TaskMetric]:
     if not path.is_file() or path.stat().st_mtime < run.best_weights().stat().st_mtime:
         return []
     report = json.loads(path.read_text())
-    figures = report["candidates"][report["model"]]["figures"]
-    return [TaskMetric(name=f"test_{name}", value=figures[name], protocol=report["protocol"]) for name in names]
+    found = report["candidates"][report["model"]]["intervals"]
+    return [TaskMetric(name=f"test_{name}", value=found[name]["value"], protocol=report["protocol"]) for name in names]

@@ -117,6 +117,9 @@ class Recommender:
     """What the trained model has shown."""
     config: RecommenderExportConfig
     architecture: str
+    queries: NDArray[np.float32] | None = None
+    """Vectors as the index will be asked with, by which an approximate one is measured, [queries, width]; None: it is
+    asked with items."""
 
 
 def build_recommender(recommender: Recommender, root: Path, steps: Steps) -> Bundle:
@@ -138,7 +141,7 @@ def build_recommender(recommender: Recommender, root: Path, steps: Steps) -> Bun
         if readers is not None:
             histories = readers.histories
             Histories.write(root, readers.ids, histories.indptr, histories.indices, readers.attributes)
-        index = _write_index(root, vectors, recommender.config)
+        index = _write_index(root, vectors, recommender.queries, recommender.config)
     with steps.step("bundle"):
         for side in recommender.sides:
             _write_golden(side, root)
@@ -185,11 +188,13 @@ def _to_eight_bits(fp32: Path, target: Path) -> None:
         raise ValueError("the graph has no table large enough to be worth eight bits")
 
 
-def _write_index(root: Path, vectors: NDArray[np.float32], config: RecommenderExportConfig) -> IndexRecord:
+def _write_index(
+    root: Path, vectors: NDArray[np.float32], queries: NDArray[np.float32] | None, config: RecommenderExportConfig
+) -> IndexRecord:
     exact = write_topk(root, vectors.shape[1])
     if len(vectors) < config.approximate_from:
         return IndexRecord(items=len(vectors), exact=exact)
-    recall = write_hnsw(root, vectors)
+    recall = write_hnsw(root, vectors, queries)
     return IndexRecord(items=len(vectors), exact=exact, approximate=HNSW_FILE, recall=recall)
 
 

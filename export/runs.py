@@ -9,7 +9,11 @@ from export.errors import ExportError
 from training.errors import TrainingError
 from training.recipes import read_recipe
 
-EXPORTS = {"classifier": "export.classifier:export_classifier", "two_tower": "export.two_tower:export_two_tower"}
+EXPORTS = {
+    "classifier": "export.classifier:export_classifier",
+    "sparse_fields": "export.works:export_works",
+    "two_tower": "export.two_tower:export_two_tower",
+}
 """For each family its export, imported when it is first asked for."""
 
 

@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bundle.bundle import Bundle
 from bundle.manifest import Role, TaskMetric
@@ -83,6 +84,7 @@ def recommender_of(trained: TrainedTwoTower, name: str) -> Recommender:
         figures=[*figures, *tested(trained.run, TESTED)],
         config=config.export,
         architecture=f"two towers, {config.towers.variant}, {config.towers.fusion}",
+        queries=_queries(trained),
     )
 
 
@@ -106,6 +108,12 @@ def _sides(trained: TrainedTwoTower) -> list[Side]:
             Retrieval(recipe.books, vectors, None, *parts),
         ),
     ]  # fmt: skip
+
+
+def _queries(trained: TrainedTwoTower) -> NDArray[np.float32]:
+    validation = trained.recipe.holdout.validation
+    judged = np.flatnonzero(np.diff(validation.indptr))[:MOST_JUDGED]
+    return trained.user_vectors(trained.recipe.holdout.train, judged)
 
 
 def _odd_users(books: Sequence[Book]) -> list[User]:

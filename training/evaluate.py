@@ -9,6 +9,7 @@ from training.report.summary import Summary
 
 EVALUATIONS = {
     "classifier": "training.classifier_evaluation:summarise_classifier",
+    "sparse_fields": "training.works_evaluation:summarise_works",
     "two_tower": "training.two_tower_evaluation:summarise_two_tower",
 }
 """For each family the function that measures a run and writes its report, imported when it is first asked for."""

@@ -72,6 +72,8 @@ class Sampler:
         users = self.users[places]
         owner, items, target = self._divided(users, random)
         history = _padded(owner[~target], items[~target], len(users), self._longest, 0)
+        if self._config.forget_history:
+            history[random.random(len(users)) < self._config.forget_history] = 0
         positives = _padded(owner[target], items[target], len(users), self._config.targets, -1)
         count = (positives >= 0).sum(axis=1, keepdims=True)  # [batch, 1]
         weights = np.maximum(count, 1.0) ** (self._config.heavy_users - 1)

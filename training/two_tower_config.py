@@ -75,6 +75,8 @@ class ObjectiveConfig(Config):
     """What a user counts in a step: number of positives to this power."""
     forget: float = Field(0.0, ge=0, lt=1)
     """Share of items whose id is not told in a step, so that their content learns to do without."""
+    forget_history: float = Field(0.0, ge=0, lt=1)
+    """Share of users whose history is not told in a step, so that attributes learn to do without."""
     mimic: float = Field(0.5, ge=0)
     """Weight of the adaptive-mimic losses of both sides."""
     alignment: float = Field(1.0, ge=0)

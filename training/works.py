@@ -81,11 +81,12 @@ class SparseFieldsRecipe(Recipe[SparseFieldsConfig]):
         self.features = FieldFeatures(fit_features(self.config.reads, own).encoders["item"])
         self.encoded = _Encoded(self.features.encode(own), self.features.encode([bare(work) for work in own]))
         candidates = self.config.candidates
-        overlap = {**candidates.overlap, **({READERS: candidates.readers} if candidates.readers else {})}
-        kinds = dict.fromkeys([*candidates.shared, *overlap])
-        self.co_occurrence = CoOccurrence.of(
-            {kind: self._lists(kind, train) for kind in kinds}, dict(candidates.shared), overlap
-        )
+        shared: dict[str, float] = dict(candidates.shared.items())
+        overlap: dict[str, float] = dict(candidates.overlap.items())
+        if candidates.readers:
+            overlap[READERS] = candidates.readers
+        lists = {kind: self._lists(kind, train) for kind in (*shared, *overlap)}
+        self.co_occurrence = CoOccurrence.of(lists, shared, overlap)
 
     def fingerprint(self) -> Fingerprint:
         """Describe the prepared data."""
@@ -192,7 +193,7 @@ class SparseFieldsRecipe(Recipe[SparseFieldsConfig]):
         return vectors
 
     def _shown(self, places: Rows, generator: torch.Generator) -> dict[str, Tensor]:
-        """Return what is told of works in a step, by input: bare ones' all, of the others some fields, and few words."""
+        """Return what is told of works in a step, by input: all of bare ones, some fields of others, not all words."""
         settings = self.config.objective
         hidden = torch.rand(len(places), generator=generator) < settings.bare  # [works]
         encoded = [

@@ -49,10 +49,14 @@ class WorkEncoderConfig(Config):
     """Share of hidden units that is dropped in training."""
 
 
+def _usual() -> dict[Kind, float]:
+    return {"relationship": 1.0, "fandom": 0.3}
+
+
 class CandidatesConfig(Config):
     """Which works a list holds, and what makes one of them relevant; the worths of all reasons are added up."""
 
-    shared: dict[Kind, float] = Field(default_factory=lambda: {"relationship": 1.0, "fandom": 0.3})
+    shared: dict[Kind, float] = Field(default_factory=_usual)
     """Worth of having a tag of a kind in common."""
     overlap: dict[Kind, float] = Field(default_factory=dict)
     """Worth of having all tags of a kind in common, and less in proportion: the cosine of both sets of tags."""
