@@ -29,6 +29,7 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev ## Measure this machine: engine bound, BentoML's batching, Jubako, in one run
 	$(BIN)/jubako export text --if-missing
 	$(BIN)/python -m loadtests.bench
+	$(BIN)/python -m loadtests.search_bench
 
 $(VENV)/.serve: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

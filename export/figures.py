@@ -19,7 +19,7 @@ def refuse_below(floors: Mapping[str, float], figures: Sequence[TaskMetric], key
         if not figure.value >= (floor := floors[figure.name]):
             raise ExportError(
                 f"{figure.name} is {figure.value:.4f}, below its floor of {floor:g} ({figure.protocol}); train it "
-                f"better, or lower {key}.{figure.name}"
+                f"better, or lower {key}.{figure.name.replace('@', '_at_')}"
             )
 
 

@@ -25,7 +25,7 @@ from training.steps import Steps
 from training.train import default_run_name
 from training.trained_works import TrainedWorks
 from training.work_features import bare
-from training.works import CUTOFF, neighbours
+from training.work_neighbours import CUTOFF, neighbours
 
 FACETS = (
     "tags.fandom", "tags.relationship", "tags.character", "tags.category", "tags.rating", "tags.warning",

@@ -72,13 +72,19 @@ class FieldBag(nn.Module):
             weights = (ids > 0).to(rows.dtype) if counts is None else counts
             summed = (rows * weights.unsqueeze(2)).sum(dim=1)  # [batch, width]
         else:
-            kept, factor = ids, 1.0
-            if self.training and self.dropout:
-                kept, factor = ids * (torch.rand(ids.shape) >= self.dropout).to(ids), 1 / (1 - self.dropout)
-            summed = factor * functional.embedding_bag(
-                kept, self.table, mode="sum", padding_idx=0, sparse=self.sparse, per_sample_weights=counts
-            )
+            summed = self._summed(ids, counts)
         return summed if self.pooling == "sum" else summed / self._divisor(ids, counts)
+
+    def _summed(self, ids: Tensor, counts: Tensor | None) -> Tensor:
+        kept, factor, weights = ids, 1.0, counts
+        if self.training and self.dropout:
+            kept, factor = ids * (torch.rand(ids.shape) >= self.dropout).to(ids), 1 / (1 - self.dropout)
+        if self.max_norm is not None:  # what rows count is shortened in place of the table, which may be large
+            shortened = _shortening(self.weight, self.max_norm).squeeze(1)[kept]  # [batch, length]
+            weights = shortened if counts is None else counts * shortened
+        return factor * functional.embedding_bag(
+            kept, self.weight, mode="sum", padding_idx=0, sparse=self.sparse, per_sample_weights=weights
+        )
 
     def _divisor(self, ids: Tensor, counts: Tensor | None) -> Tensor:
         """Return what the sum of a bag is divided by, [batch, 1]."""

@@ -81,8 +81,6 @@ class TwoTower(nn.Module):
         temperature: What scores are divided by before the softmax, at the start of training.
     """
 
-    popularity: Tensor
-
     def __init__(
         self,
         sizes: Sizes,

@@ -19,7 +19,7 @@ from bundle.store import save  # noqa: E402
 from tests.tiny import build_tiny_bundle  # noqa: E402
 from tests.tiny_classifier import build_tiny_classifier  # noqa: E402
 
-pytest_plugins = ["tests.trained"]
+pytest_plugins = ["tests.trained", "tests.trained_recommenders"]
 
 settings.register_profile("jubako", deadline=None)  # a busy machine is no reason to fail
 settings.load_profile("jubako")

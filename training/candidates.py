@@ -74,6 +74,8 @@ class CoOccurrence:
         if self._values is None or self._works is None:
             raise ValueError("there is nothing that related works have in common")
         wanted = np.repeat(anchors, count)
+        if not self._values.nnz:
+            return wanted
         values, some = _drawn(self._values, wanted, generator)
         works, _ = _drawn(self._works, values, generator)
         return np.where(some, works, wanted)
@@ -85,8 +87,6 @@ def _drawn(matrix: csr_matrix | csc_matrix, lines: Rows, generator: torch.Genera
     lots = torch.rand(len(lines), generator=generator, dtype=torch.float64).numpy()
     places = begin + (lots * (end - begin)).astype(np.int64)  # [lines]
     some = end > begin
-    if not len(matrix.indices):
-        return np.zeros(len(lines), np.int64), some
     return matrix.indices[np.where(some, places, 0)].astype(np.int64), some
 
 

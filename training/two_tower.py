@@ -50,7 +50,7 @@ class TwoTowerRecipe(Recipe[TwoTowerConfig]):
         """Read and divide the interactions and fit the vocabularies on the training part.
 
         Raises:
-            TrainingError: the data is missing or malformed.
+            TrainingError: the data is missing or malformed, or too little to validate anything.
         """
         if hasattr(self, "sampler"):
             return
@@ -59,6 +59,10 @@ class TwoTowerRecipe(Recipe[TwoTowerConfig]):
             self.holdout: Holdout = hold_out(self.data, self.config.data.holdout)
         except DataError as error:
             raise TrainingError(str(error)) from error
+        if not self.holdout.validation.nnz:
+            raise TrainingError(
+                "no user has interactions to validate with; raise data.holdout.validation_users, or take more users"
+            )
         train = self.holdout.train
         self.popularity: NDArray[np.float32] = np.asarray(train.sum(axis=0), np.float32).ravel()  # [items]
         self.books: list[Book] = book_records(self.data.books)
@@ -214,7 +218,7 @@ class TwoTowerRecipe(Recipe[TwoTowerConfig]):
         name = self.config.objective.category
         found = np.full(self.item_features.config.fields[0].vocabulary.rows, -1)
         for row, place in zip(self.item_rows, self.rows_of_items, strict=True):
-            if place > self._unknown and len(row.arrays[name]):
+            if place > self._unknown and name in row.arrays and len(row.arrays[name]):
                 found[place] = row.arrays[name][0]
         return torch.from_numpy(found)
 

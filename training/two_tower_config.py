@@ -146,6 +146,7 @@ class TwoTowerConfig(RecipeConfig):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        if self.augmented and self.objective.alignment and self.objective.category not in self.reads.item:
+        aligned = self.augmented or self.evaluation.seeds  # seeds train both variants
+        if aligned and self.objective.alignment and self.objective.category not in self.reads.item:
             raise ValueError(f"objective.category {self.objective.category!r} is not among reads.item")
         return self

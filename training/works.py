@@ -23,18 +23,16 @@ from training.data.works import Works, load_works
 from training.errors import TrainingError
 from training.losses.listnet import ListNetLoss
 from training.losses.noise import NoiseSimilarityLoss, corrupt
-from training.metrics.lists import Ranked, best
-from training.metrics.neighbours import CELLS, agreement, sets_of
+from training.metrics.arrays import mean
+from training.metrics.neighbours import agreement, sets_of
 from training.predict import predict
 from training.recipe import Fingerprint, Objective, Recipe
 from training.work_features import DROPPED, FREEFORM, WORDS, bare, fit_features, rarities, work_records
+from training.work_neighbours import CUTOFF, SETS, neighbours
 from training.works_config import SparseFieldsConfig
 
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
-SETS = {"fandom": "fandom", "ship": "relationship"}
-"""What neighbours are judged by: name of the figure, and the kind of tag."""
-CUTOFF = 10
 
 
 class WorkBatch(TypedDict):
@@ -169,7 +167,7 @@ class SparseFieldsRecipe(Recipe[SparseFieldsConfig]):
         for name, kind in SETS.items():
             sets = sets_of(self._lists(kind, rows))
             some = np.diff(sets[asked].indptr) > 0
-            found[f"{name}@{CUTOFF}"] = float(agreement(top[some], sets[asked[some]], sets).mean())
+            found[f"{name}@{CUTOFF}"] = mean(agreement(top[some], sets[asked[some]], sets))
         return found
 
     def vectors(self, module: WorkEncoder, works: Sequence[Work], fabric: Fabric) -> Vectors:
@@ -226,24 +224,6 @@ class SparseFieldsRecipe(Recipe[SparseFieldsConfig]):
             raise TrainingError(f"{self.data.description}: no column {kind!r}; set candidates.{kind} to 0")
         lists = self.data.tags(kind) if kind in KINDS else frame[kind]
         return [each or [] for each in lists[rows].to_list()]
-
-
-def neighbours(queries: Vectors, own: Rows, catalogue: Vectors, n: int) -> Ranked:
-    """Return the n works nearest to each query by dot product, [queries, n], nearest first; not the query itself.
-
-    Args:
-        queries: [queries, width]
-        own: Each query's place in the catalogue, [queries].
-        catalogue: [works, width]
-        n: Wanted; lists are filled up with -1.
-    """
-    step = max(1, CELLS // max(1, len(catalogue)))
-    parts = [np.zeros((0, n), np.int32)]
-    for at in range(0, len(queries), step):
-        scores = queries[at : at + step] @ catalogue.T  # [chunk, works]
-        scores[np.arange(len(scores)), own[at : at + step]] = -np.inf
-        parts.append(best(scores, n))
-    return np.concatenate(parts)
 
 
 def _unwrapped(module: nn.Module) -> WorkEncoder:

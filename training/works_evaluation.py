@@ -19,7 +19,7 @@ from training.report.summary import Summary
 from training.steps import Steps
 from training.trained_works import TrainedWorks
 from training.work_features import bare
-from training.works import SETS, neighbours
+from training.work_neighbours import SETS, neighbours
 from training.works_config import Baseline
 
 SHOWN = ("fandom@10", "ship@10")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +15,11 @@ from bundle.store import save
 from tests.e2e.server import Server, running
 from tests.tiny import build_tiny_bundle
 from tests.tiny_classifier import build_tiny_classifier
+from tests.trained import Home
+from tests.trained_recommenders import export_books
+
+if TYPE_CHECKING:
+    from training.trained_two_tower import TrainedTwoTower
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
@@ -26,16 +32,19 @@ CURLS = [line for block in blocks("sh") for line in block.splitlines() if line.s
 
 
 @pytest.fixture(scope="module")
-def text_server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with default settings: its models are called `text` and `genres`, with the README's dimensions."""
+def text_server(
+    repository: Path, home: Home, trained_books: "TrainedTwoTower", tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server with default settings: its models are called as in the README and have its dimensions."""
     save(build_tiny_bundle(tmp_path_factory.mktemp("text"), name="text", dimensions=384))
     save(build_tiny_classifier(tmp_path_factory.mktemp("genres"), name="genres"))
+    export_books(home, trained_books, tmp_path_factory.mktemp("books"), "books")
     with running(repository, tmp_path_factory.mktemp("log") / "server.log") as server:
         yield server
 
 
-def test_the_readme_shows_seven_requests() -> None:
-    assert len(CURLS) == 7
+def test_the_readme_shows_nine_requests() -> None:
+    assert len(CURLS) == 9
 
 
 @pytest.mark.parametrize("line", CURLS)
@@ -53,7 +62,7 @@ def test_the_python_snippet_runs(text_server: Server, repository: Path) -> None:
     snippet = snippet.replace("http://localhost:3000", text_server.url)
     done = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, cwd=repository)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("[") == 5
+    assert done.stdout.count("[") == 6
 
 
 def test_every_command_of_the_readme_exists(repository: Path) -> None:

@@ -10,6 +10,9 @@ from typer.testing import CliRunner
 from bundle.bundle import Bundle
 from jubako.cli import app
 from tests.trained import PAPERS, Home
+from training.recipes import CONFIGS
+
+RECIPES = sorted({path.stem for path in CONFIGS.glob("*.yaml")} - {"text"})
 
 
 def run(*arguments: str, status: int = 0) -> str:
@@ -132,16 +135,16 @@ def test_a_sweep_over_the_learning_rate_compares_models_that_differ(runs: Path) 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["train", "bookz"], "no recipe 'bookz'; recipes: genres, papers"),
+        (["train", "bookz"], f"no recipe 'bookz'; recipes: {', '.join(RECIPES)}"),
         (["evaluate", "bookz"], "no recipe 'bookz'"),
         (["sweep", "bookz", "--grid", "lr=1"], "no recipe 'bookz'"),
-        (["export", "bookz"], "'bookz' cannot be read; configurations: genres, papers, text"),
+        (["export", "bookz"], f"'bookz' cannot be read; configurations: {', '.join(sorted([*RECIPES, 'text']))}"),
         (["train", "text"], "text.yaml has no `family`"),
         (["train", "papers", "--set", "trainig.epochs=1"], "unknown key 'trainig'; did you mean 'training'?"),
         (["export", "papers", "--set", "bag.bits=3"], "unknown key 'bag.bits'"),
         (["train", "papers", "--set", "training.epochs=0"], "training.epochs: Input should be greater"),
         (["train", "papers", "--set", "data.path=nowhere.parquet"], "nowhere.parquet: no such file"),
-        (["export", "papers", "--from", "wheel:x"], "a classifier is exported from its run: --run NAME"),
+        (["export", "papers", "--from", "wheel:x"], "what is trained is exported from its run: --run NAME"),
         (["export", "text", "--set", "name=x"], "--set is for recipes that are trained"),
         (["evaluate", "papers"], "no run 'papers' in"),
         (["export", "papers"], "no run 'papers' in"),

@@ -9,7 +9,7 @@ from tests.loadtests.tiny_http import Reply, tiny_server
 
 SHAPES = """
 import loadtests.locustfile as users
-kinds = [users.Singles, users.Batches, users.Classifying, users.OpenAI, users.Mixed]
+kinds = [users.Singles, users.Batches, users.Classifying, users.Recommending, users.OpenAI, users.Mixed]
 assert all(kind.weight > 0 and not kind.abstract for kind in kinds)
 assert users.JubakoUser.abstract
 assert [users.pause_s(value) for value in (None, "", "soon", "-1", "2", "1.5", "900")] == [None] * 4 + [2.0, 1.5, 30.0]
@@ -59,6 +59,13 @@ async def test_classifying_users_ask_for_labels(repository: Path, tmp_path: Path
     code, rows = await load(repository, tmp_path, Reply(), "Classifying")
     assert code == 0
     assert int(rows["/classify"]["Request Count"]) > 1
+
+
+async def test_recommending_users_send_histories(repository: Path, tmp_path: Path) -> None:
+    code, rows = await load(repository, tmp_path, Reply(), "Recommending")
+    assert code == 0
+    assert int(rows["/recommend by history"]["Request Count"]) > 1
+    assert int(rows["/recommend"]["Request Count"]) == 2  # each of the two users asks once which items there are
 
 
 async def test_a_wait_that_is_told_is_honoured_and_counted_apart(repository: Path, tmp_path: Path) -> None:

@@ -96,3 +96,37 @@ def test_dropout_does_not_change_what_a_bag_is_divided_by(pooling: Pooling) -> N
     kept = bag(ids).mean()
     bag.eval()
     torch.testing.assert_close(kept, bag(ids).mean(), rtol=0.05, atol=0)
+
+
+@given(bags=BAGS, pooling=st.sampled_from(["sum", "mean", "root"]), bounded=st.booleans())
+def test_rows_may_count_differently(bags: list[list[int]], pooling: Pooling, bounded: bool) -> None:
+    torch.manual_seed(0)
+    counts = torch.rand(20) + 0.1
+    bag = FieldBag(20, 4, pooling=pooling, max_norm=0.7 if bounded else None, spread=1.0, counts=counts).eval()
+    for ids, found in zip(bags, bag(padded(bags, 9)), strict=True):
+        weights = counts[ids]
+        total = {"sum": 1.0, "mean": float(weights.sum()), "root": float(weights.norm())}[pooling]
+        expected = weights @ bag.table.detach()[ids] / total if ids else torch.zeros(4)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_what_rows_count_is_kept_with_the_weights_and_not_learnt() -> None:
+    bag = FieldBag(20, 4, counts=torch.rand(20))
+    assert [name for name, _ in bag.named_parameters()] == ["weight"]
+    assert set(bag.state_dict()) == {"weight", "counts"}
+    assert set(FieldBag(20, 4).state_dict()) == {"weight"}
+
+
+@pytest.mark.parametrize("counts", [None, torch.linspace(0, 1, 20)])
+def test_a_bound_is_learnt_through_as_by_a_table_of_shortened_rows(counts: Tensor | None) -> None:
+    torch.manual_seed(0)
+    bag = FieldBag(20, 4, max_norm=1.0, spread=1.0, counts=counts)
+    ids = torch.randint(0, 20, (8, 5))
+    wanted = torch.randn(8, 4)
+    (bag(ids) * wanted).sum().backward()
+    found = bag.weight.grad
+    bag.weight.grad = None
+    weights = (ids > 0).float() if counts is None else counts[ids] * (ids > 0)
+    looked_up = torch.einsum("bl,blw->bw", weights, bag.table[ids])
+    torch.autograd.backward((looked_up * wanted).sum())
+    torch.testing.assert_close(found, bag.weight.grad)

@@ -12,7 +12,7 @@ from training.config import Config
 from training.data.errors import DataError
 from training.data.fanworks import KINDS
 from training.data.fingerprint import fingerprint
-from training.data.lots import lots_of, shares
+from training.data.lots import lots_of, mixed, shares
 from training.data.obtain import Say, located_or_fetched, say_on_stderr
 from training.data.reading import read_works
 from training.data.sample import PREFIX
@@ -96,7 +96,9 @@ def load_works(config: WorksConfig, say: Say = say_on_stderr) -> Works:
         frame, origin = read_works(source, found.path), found.path.name
     frame = frame.unique("id", keep="first", maintain_order=True).sort(pl.col("id").str.len_chars(), "id")
     if 0 < config.max_rows < frame.height:
-        few = np.argsort(lots_of(frame["id"].to_list(), seed=0), kind="stable")[: config.max_rows]
+        # not by the lots that divide works: the fewest of those are all test
+        drawn = mixed(lots_of(frame["id"].to_list(), seed=0), lots_of(["drawn"], seed=0))
+        few = np.argsort(drawn, kind="stable")[: config.max_rows]
         frame = frame[np.sort(few)]
     parts = _divided(frame, config)
     generated = bool(frame["id"].str.starts_with(PREFIX).any())

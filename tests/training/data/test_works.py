@@ -89,6 +89,7 @@ def test_fewer_works_are_drawn() -> None:
     whole, few = load(WorksConfig(sample_rows=500))[0], load(WorksConfig(sample_rows=500, max_rows=120))[0]
     assert len(few) == 120
     assert set(few.ids) < set(whole.ids)
+    assert 80 <= len(few.train) <= 110  # in the same parts as before, all of them
     assert few.fingerprint != whole.fingerprint
 
 
