@@ -8,9 +8,9 @@ import pytest
 from bundle.manifest import Precision, TaskMetric, Tolerances
 from export import score_gate
 from export.errors import ExportError
+from export.figures import refuse_below
 from export.gates import Verdict
 from export.runner import Run, Vectors, embed
-from export.figures import refuse_below
 from export.score_gate import HeldOut, ScoreGate
 from features.labels import Label, LabelSet
 from features.ngrams import IDS, NgramConfig, NgramFeatures

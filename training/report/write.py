@@ -91,4 +91,3 @@ def _draw_history(folder: Path, history: Sequence[Mapping[str, float]]) -> list[
             files.append(f"training_{kind}.png")
             draw_curves(folder / files[-1], history, kind, names)
     return files
-
