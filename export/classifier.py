@@ -4,7 +4,6 @@ run -> PyTorch module -> floors -> fp32 -> gate -> fused -> gate -> 8-bit -> gat
 """
 
 import shutil
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,6 @@ from bundle.bundle import Bundle, seal
 from bundle.digest import describe_files, sha256_of
 from bundle.golden import Golden
 from bundle.manifest import Manifest, Precision, Provenance, Task, TaskMetric, TrainingData
-from bundle.store import save
 from export.errors import ExportError
 from export.figures import refuse_below, tested
 from export.fuse import Shape, fuse_for_cpu, fuse_for_cuda, fuse_for_int8
@@ -30,10 +28,8 @@ from features.labels import LABELS_FILE
 from features.pipeline import TOKENIZER_FILE
 from models.classifier import Scorer
 from training.classifier_evaluation import protocol
-from training.errors import TrainingError
 from training.metrics.averages import macro_f1, micro_f1
 from training.steps import Steps, Tick
-from training.train import default_run_name
 from training.trained_classifier import TrainedClassifier
 
 ODD_TEXTS = ["", "a", "数据", "été 😀", "\\(x^2\\)", "long " * 2000]
@@ -44,40 +40,11 @@ TESTED = ("f1_micro", "f1_macro", "lrap")
 """Figures of the evaluation that the manifest tells."""
 
 
-def export_classifier(
-    name_or_path: str | Path,
-    overrides: Sequence[str] = (),
-    *,
-    dev: bool = False,
-    run_name: str | None = None,
-    bundle_name: str | None = None,
-    root: Path | None = None,
-    steps: Steps | None = None,
-) -> Bundle:
-    """Export the classifier that a run has trained and put its bundle into the model store.
-
-    Raises:
-        ExportError: there is no such run, the classifier is below a floor, or its graph does not agree with PyTorch.
-        BundleError: the store already has this name and version.
-    """
-    steps = steps or Steps()
-    try:
-        with steps.step("trained classifier"):
-            trained = TrainedClassifier.open(name_or_path, overrides, dev=dev, run_name=run_name, root=root)
-    except TrainingError as error:
-        raise ExportError(str(error)) from error
-    with TemporaryDirectory(prefix="jubako-export-") as folder:
-        name = bundle_name or default_run_name(trained.recipe.config, dev)
-        bundle = build_classifier(trained, Path(folder), name, steps)
-        with steps.step("store"):
-            return save(bundle)
-
-
 def build_classifier(trained: TrainedClassifier, root: Path, name: str, steps: Steps) -> Bundle:
     """Export into the empty folder `root` and return the sealed bundle; nothing is stored.
 
     Raises:
-        ExportError: as for `export_classifier`.
+        ExportError: the classifier is below a floor, or its graph does not agree with PyTorch.
     """
     recipe, config = trained.recipe, trained.recipe.config.export
     features, validation = recipe.pipeline.features, recipe.validation

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -10,16 +9,12 @@ from numpy.typing import NDArray
 
 from bundle.bundle import Bundle
 from bundle.manifest import Role, TaskMetric
-from bundle.store import save
-from export.errors import ExportError
 from export.figures import refuse_below, tested
 from export.recommender import Readers, Recommender, Shelf, Side, build_recommender
 from export.retrieval import FIGURE, Retrieval
 from features.people import User
 from features.records import Book
-from training.errors import TrainingError
 from training.steps import Steps
-from training.train import default_run_name
 from training.trained_two_tower import TrainedTwoTower
 
 FACETS = ("author", "publisher", "year", "tags")
@@ -30,33 +25,13 @@ MOST_JUDGED = 2000
 """Validation users over which each graph's recall is measured, at most."""
 
 
-def export_two_tower(
-    name_or_path: str | Path,
-    overrides: Sequence[str] = (),
-    *,
-    dev: bool = False,
-    run_name: str | None = None,
-    bundle_name: str | None = None,
-    root: Path | None = None,
-    steps: Steps | None = None,
-) -> Bundle:
-    """Export the towers that a run has trained and put their bundle into the model store.
+def build_two_tower(trained: TrainedTwoTower, root: Path, name: str, steps: Steps) -> Bundle:
+    """Export into the empty folder `root` and return the sealed bundle; nothing is stored.
 
     Raises:
-        ExportError: there is no such run, it is below a floor, or a graph does not agree with PyTorch.
-        BundleError: the store already has this name and version.
+        ExportError: the run is below a floor, or a graph does not agree with PyTorch.
     """
-    steps = steps or Steps()
-    try:
-        with steps.step("trained towers"):
-            trained = TrainedTwoTower.open(name_or_path, overrides, dev=dev, run_name=run_name, root=root)
-    except TrainingError as error:
-        raise ExportError(str(error)) from error
-    recommender = recommender_of(trained, bundle_name or default_run_name(trained.recipe.config, dev))
-    with TemporaryDirectory(prefix="jubako-export-") as folder:
-        bundle = build_recommender(recommender, Path(folder), steps)
-        with steps.step("store"):
-            return save(bundle)
+    return build_recommender(recommender_of(trained, name), root, steps)
 
 
 def recommender_of(trained: TrainedTwoTower, name: str) -> Recommender:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,16 +12,12 @@ from scipy.sparse import csr_matrix
 
 from bundle.bundle import Bundle
 from bundle.manifest import Role, TaskMetric
-from bundle.store import save
-from export.errors import ExportError
 from export.figures import refuse_below, tested
 from export.recommender import Recommender, Shelf, Side, build_recommender
 from features.towers import TowersConfig
 from features.works import Tags, Work
-from training.errors import TrainingError
 from training.metrics.neighbours import agreement, sets_of
 from training.steps import Steps
-from training.train import default_run_name
 from training.trained_works import TrainedWorks
 from training.work_features import bare
 from training.work_neighbours import CUTOFF, neighbours
@@ -37,33 +32,13 @@ JUDGED, MOST_FOUND = 1000, 4000
 """Validation works by which each graph is judged, and training works among which neighbours are found, at most."""
 
 
-def export_works(
-    name_or_path: str | Path,
-    overrides: Sequence[str] = (),
-    *,
-    dev: bool = False,
-    run_name: str | None = None,
-    bundle_name: str | None = None,
-    root: Path | None = None,
-    steps: Steps | None = None,
-) -> Bundle:
-    """Export the encoder that a run has trained and put its bundle into the model store.
+def build_works(trained: TrainedWorks, root: Path, name: str, steps: Steps) -> Bundle:
+    """Export into the empty folder `root` and return the sealed bundle; nothing is stored.
 
     Raises:
-        ExportError: there is no such run, it is below a floor, or a graph does not agree with PyTorch.
-        BundleError: the store already has this name and version.
+        ExportError: the run is below a floor, or a graph does not agree with PyTorch.
     """
-    steps = steps or Steps()
-    try:
-        with steps.step("trained encoder"):
-            trained = TrainedWorks.open(name_or_path, overrides, dev=dev, run_name=run_name, root=root)
-    except TrainingError as error:
-        raise ExportError(str(error)) from error
-    recommender = recommender_of(trained, bundle_name or default_run_name(trained.recipe.config, dev))
-    with TemporaryDirectory(prefix="jubako-export-") as folder:
-        bundle = build_recommender(recommender, Path(folder), steps)
-        with steps.step("store"):
-            return save(bundle)
+    return build_recommender(recommender_of(trained, name), root, steps)
 
 
 def recommender_of(trained: TrainedWorks, name: str) -> Recommender:

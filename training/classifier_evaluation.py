@@ -1,9 +1,6 @@
 """A trained classifier on its test rows, beside its baselines: the one place where test rows are looked at."""
 
 import time
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 from training.baselines.run import Texts, run_baselines
 from training.classifier import Part
@@ -17,22 +14,8 @@ from training.trained_classifier import TrainedClassifier
 SHOWN = ("f1_micro", "f1_macro", "lrap")
 
 
-def evaluate_classifier(
-    name_or_path: str | Path,
-    overrides: Sequence[str] = (),
-    *,
-    dev: bool = False,
-    run_name: str | None = None,
-    root: Path | None = None,
-    steps: Steps | None = None,
-) -> tuple[Figures, Path]:
-    """Measure the run of a recipe and its baselines; return the figures and the folder of the report.
-
-    Raises:
-        TrainingError: as `TrainedClassifier.open`.
-    """
-    steps = steps or Steps()
-    trained = TrainedClassifier.open(name_or_path, overrides, dev=dev, run_name=run_name, root=root)
+def evaluate_classifier(trained: TrainedClassifier, steps: Steps) -> Figures:
+    """Measure a run and its baselines, write the report into the run's folder, and return the figures."""
     recipe = trained.recipe
     test = recipe.with_readings(recipe.part(recipe.splits.test), "test")
     with steps.step("decision rule on validation rows"):
@@ -67,16 +50,13 @@ def evaluate_classifier(
             history=trained.history(),
             seed=recipe.config.seed,
         )
-        return write_report(trained.run.report, evaluation), trained.run.report
+        return write_report(trained.run.report, evaluation)
 
 
-def summarise_classifier(
-    name_or_path: str | Path, overrides: Sequence[str] = (), **options: Any
-) -> tuple[Summary, Path]:
-    """Evaluate, and return the main figures and the folder of the report."""
-    figures, folder = evaluate_classifier(name_or_path, overrides, **options)
-    lines = [Line(found.title, found.figures, found.intervals) for found in figures.candidates.values()]
-    return Summary(SHOWN, lines), folder
+def summarise_classifier(trained: TrainedClassifier, steps: Steps) -> Summary:
+    """Evaluate, and return the main figures."""
+    figures = evaluate_classifier(trained, steps)
+    return Summary(SHOWN, [Line(found.title, found.figures, found.intervals) for found in figures.candidates.values()])
 
 
 def protocol(trained: TrainedClassifier) -> str:

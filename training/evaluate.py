@@ -3,9 +3,11 @@
 import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from training.recipes import read_recipe
 from training.report.summary import Summary
+from training.steps import Steps
+from training.trained import Trained, open_trained
 
 EVALUATIONS = {
     "classifier": "training.classifier_evaluation:summarise_classifier",
@@ -22,12 +24,14 @@ def evaluate(
     dev: bool = False,
     run_name: str | None = None,
     root: Path | None = None,
+    steps: Steps | None = None,
 ) -> tuple[Summary, Path]:
     """Measure the run of a recipe and its baselines on the test rows; return the summary and the report's folder.
 
     Raises:
         TrainingError: there is no such run, it has not ended, or it is of another recipe or other data.
     """
-    module, name = EVALUATIONS[read_recipe(name_or_path, overrides, dev=dev).family].split(":")
-    measure: Callable[..., tuple[Summary, Path]] = getattr(importlib.import_module(module), name)
-    return measure(name_or_path, overrides, dev=dev, run_name=run_name, root=root)
+    trained = open_trained(name_or_path, overrides, dev=dev, run_name=run_name, root=root)
+    module, name = EVALUATIONS[trained.recipe.config.family].split(":")
+    measure: Callable[[Trained[Any, Any], Steps], Summary] = getattr(importlib.import_module(module), name)
+    return measure(trained, steps or Steps()), trained.run.report

@@ -1,5 +1,6 @@
 """A model that has been trained: a run, its data prepared again, and its best weights."""
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,13 @@ from training.reproducible import reproducible, seed_all
 from training.run import Run, runs_root
 from training.state import RunMetrics
 from training.train import default_run_name
+
+TRAINED = {
+    "classifier": "training.trained_classifier:TrainedClassifier",
+    "sparse_fields": "training.trained_works:TrainedWorks",
+    "two_tower": "training.trained_two_tower:TrainedTwoTower",
+}
+"""For each family what a run of it is opened as, imported when it is first asked for."""
 
 AFTERWARDS = {"training", "decision", "evaluation", "export"}
 """Sections that may change once a run has ended: none of them says what its weights mean."""
@@ -106,6 +114,24 @@ class Trained(Generic[R, M]):
             }
             for record in self.metrics.history
         ]
+
+
+def open_trained(
+    name_or_path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    dev: bool = False,
+    run_name: str | None = None,
+    root: Path | None = None,
+) -> Trained[Any, Any]:
+    """Open the run of a recipe as its family's.
+
+    Raises:
+        TrainingError: as `Trained.open`.
+    """
+    module, name = TRAINED[read_recipe(name_or_path, overrides, dev=dev).family].split(":")
+    family: type[Trained[Any, Any]] = getattr(importlib.import_module(module), name)
+    return family.open(name_or_path, overrides, dev=dev, run_name=run_name, root=root)
 
 
 def _check_recipe(run: Run, config: RecipeConfig) -> None:

@@ -1,9 +1,6 @@
 """Trained towers on the interactions held out for the test, beside their baselines: the one place that sees them."""
 
 import time
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,22 +24,8 @@ SEED_FIGURES = ("recall@20", "ndcg@20", "hit@100", "recall@100")
 VARIANTS = ("plain", "dat")
 
 
-def evaluate_two_tower(
-    name_or_path: str | Path,
-    overrides: Sequence[str] = (),
-    *,
-    dev: bool = False,
-    run_name: str | None = None,
-    root: Path | None = None,
-    steps: Steps | None = None,
-) -> tuple[RecommendationFigures, Path]:
-    """Measure the run of a recipe and its baselines; return the figures and the folder of the report.
-
-    Raises:
-        TrainingError: as `Trained.open`.
-    """
-    steps = steps or Steps()
-    trained = TrainedTwoTower.open(name_or_path, overrides, dev=dev, run_name=run_name, root=root)
+def evaluate_two_tower(trained: TrainedTwoTower, steps: Steps) -> RecommendationFigures:
+    """Measure a run and its baselines, write the report into the run's folder, and return the figures."""
     recipe, config = trained.recipe, trained.recipe.config
     holdout, data = recipe.holdout, recipe.data
     users = np.flatnonzero(np.diff(holdout.test.indptr))
@@ -73,15 +56,12 @@ def evaluate_two_tower(
             seed_runs=seeds,
             seed=config.seed,
         )
-        return write_recommendations(trained.run.report, evaluation), trained.run.report
+        return write_recommendations(trained.run.report, evaluation)
 
 
-def summarise_two_tower(
-    name_or_path: str | Path, overrides: Sequence[str] = (), **options: Any
-) -> tuple[Summary, Path]:
-    """Evaluate, and return the main figures and the folder of the report."""
-    figures, folder = evaluate_two_tower(name_or_path, overrides, **options)
-    return figures.summary(SHOWN), folder
+def summarise_two_tower(trained: TrainedTwoTower, steps: Steps) -> Summary:
+    """Evaluate, and return the main figures."""
+    return evaluate_two_tower(trained, steps).summary(SHOWN)
 
 
 def _own(trained: TrainedTwoTower, users: NDArray[np.int64]) -> RankedCandidate:

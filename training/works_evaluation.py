@@ -2,8 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,22 +28,8 @@ AMONG_TEST = ", among test works"
 Rows = NDArray[np.int64]
 
 
-def evaluate_works(
-    name_or_path: str | Path,
-    overrides: Sequence[str] = (),
-    *,
-    dev: bool = False,
-    run_name: str | None = None,
-    root: Path | None = None,
-    steps: Steps | None = None,
-) -> tuple[SimilarityFigures, Path]:
-    """Measure the run of a recipe and its baselines; return the figures and the folder of the report.
-
-    Raises:
-        TrainingError: as `Trained.open`.
-    """
-    steps = steps or Steps()
-    trained = TrainedWorks.open(name_or_path, overrides, dev=dev, run_name=run_name, root=root)
+def evaluate_works(trained: TrainedWorks, steps: Steps) -> SimilarityFigures:
+    """Measure a run and its baselines, write the report into the run's folder, and return the figures."""
     recipe, config = trained.recipe, trained.recipe.config
     with steps.step(f"vectors of {len(recipe.data):,} works"):
         model, *others = _own(trained)
@@ -68,13 +52,12 @@ def evaluate_works(
             training=trained.history(),
             seed=config.seed,
         )
-        return write_similarity(trained.run.report, evaluation), trained.run.report
+        return write_similarity(trained.run.report, evaluation)
 
 
-def summarise_works(name_or_path: str | Path, overrides: Sequence[str] = (), **options: Any) -> tuple[Summary, Path]:
-    """Evaluate, and return the main figures and the folder of the report."""
-    figures, folder = evaluate_works(name_or_path, overrides, **options)
-    return figures.summary(SHOWN), folder
+def summarise_works(trained: TrainedWorks, steps: Steps) -> Summary:
+    """Evaluate, and return the main figures."""
+    return evaluate_works(trained, steps).summary(SHOWN)
 
 
 def _own(trained: TrainedWorks) -> list[SimilarCandidate]:

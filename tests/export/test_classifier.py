@@ -16,17 +16,18 @@ from typer.testing import CliRunner
 from bundle.bundle import Bundle
 from bundle.manifest import Precision
 from bundle.store import find, is_stored
-from export.classifier import build_classifier, export_classifier
+from export.classifier import build_classifier
 from export.errors import ExportError
 from export.runner import embed, run_graph, run_named
+from export.runs import export_run
 from jubako.cli import app
 from models.classifier import Scorer
 from serving.loading import sound_engines
 from serving.settings import Engine
 from tests.trained import PAPERS, Home, quiet
 from training.classifier_config import ClassifierConfig
-from training.classifier_evaluation import evaluate_classifier
 from training.data.sample import sample
+from training.evaluate import evaluate
 from training.recipes import read_recipe
 from training.train import train
 from training.trained_classifier import TrainedClassifier
@@ -114,11 +115,11 @@ def test_figures_of_test_rows_are_in_the_manifest_once_there_are_any(
     settings = (*PAPERS, "data.sample_rows=700", "training.epochs=2", "export.precisions=[]")
     root = tmp_path / "runs"
     train("papers", settings, root=root, console=Console(quiet=True))
-    figures, folder = evaluate_classifier("papers", settings, root=root, steps=quiet())
+    summary, folder = evaluate("papers", settings, root=root, steps=quiet())
     told = json.loads((folder / "evaluation.json").read_text())
-    bundle = export_classifier("papers", settings, root=root, bundle_name="evaluated", steps=quiet())
+    bundle = export_run("papers", settings, root=root, bundle_name="evaluated", steps=quiet())
     metrics = {metric.name: metric for metric in bundle.manifest.metrics}
-    assert metrics["test_f1_micro"].value == pytest.approx(figures.candidates["papers"].figures["f1_micro"], abs=1e-5)
+    assert metrics["test_f1_micro"].value == pytest.approx(summary.lines[0].figures["f1_micro"], abs=1e-5)
     assert metrics["test_lrap"].protocol == told["protocol"]
     assert find("evaluated").tag == bundle.tag
 
@@ -144,10 +145,10 @@ def shuffled(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
 def test_a_classifier_of_shuffled_labels_is_refused(shuffled: tuple[str, ...]) -> None:
     below = r"micro_f1 is 0\.\d+, below its floor of 0.5 .*export\.sample_floors\.micro_f1"
     with pytest.raises(ExportError, match=below):
-        export_classifier("papers", shuffled, run_name="shuffled", bundle_name="refused", steps=quiet())
+        export_run("papers", shuffled, run_name="shuffled", bundle_name="refused", steps=quiet())
     lower = (*shuffled, "export.sample_floors.micro_f1=0")
     with pytest.raises(ExportError, match=r"macro_f1 is 0\.\d+, below its floor of 0.3"):
-        export_classifier("papers", lower, run_name="shuffled", bundle_name="refused", steps=quiet())
+        export_run("papers", lower, run_name="shuffled", bundle_name="refused", steps=quiet())
     assert not is_stored("refused")
 
 
@@ -182,4 +183,4 @@ def test_a_transformer_that_was_trained_is_exported_with_its_own_weights(at_home
 
 def test_a_run_that_is_not_there_is_told(at_home: Home, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"no run 'papers' in .* start it: jubako train papers"):
-        export_classifier("papers", PAPERS, root=tmp_path, steps=quiet())
+        export_run("papers", PAPERS, root=tmp_path, steps=quiet())

@@ -13,7 +13,8 @@ from bundle.bundle import Bundle
 from bundle.store import is_stored
 from export import figures
 from export.errors import ExportError
-from export.two_tower import export_two_tower, recommender_of
+from export.runs import export_run
+from export.two_tower import recommender_of
 from features.people import User
 from jubako.cli import app
 from tests.trained import Home, quiet
@@ -43,7 +44,7 @@ def shuffled(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
 def test_towers_of_shuffled_interactions_are_refused(shuffled: tuple[str, ...]) -> None:
     below = r"recall@20 is 0\.\d+, below its floor of 0.55 .*export\.sample_floors\.recall_at_20"
     with pytest.raises(ExportError, match=below):
-        export_two_tower("books", shuffled, run_name="books-shuffled", bundle_name="refused-books", steps=quiet())
+        export_run("books", shuffled, run_name="books-shuffled", bundle_name="refused-books", steps=quiet())
     assert not is_stored("refused-books")
 
 
@@ -115,4 +116,4 @@ def test_a_bundle_of_the_tests_is_in_the_store(exported_books: Bundle) -> None:
 
 def test_a_run_that_is_not_there_is_told(at_home: Home, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"no run 'books' in .* start it: jubako train books"):
-        export_two_tower("books", BOOKS, root=tmp_path, steps=quiet())
+        export_run("books", BOOKS, root=tmp_path, steps=quiet())

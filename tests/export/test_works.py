@@ -16,7 +16,8 @@ from bundle.histories import HISTORIES_FILE
 from bundle.manifest import Precision, Role, Task
 from export.errors import ExportError
 from export.runner import Run, embed, run_graph, run_named
-from export.works import FACETS, export_works, neighbourhood
+from export.runs import export_run
+from export.works import FACETS, neighbourhood
 from features.fields import FieldFeatures
 from features.towers import TowersConfig
 from features.works import Tags, Work
@@ -173,6 +174,6 @@ async def test_the_served_model_recommends_for_works_and_for_records(
 
 def test_an_encoder_below_its_floor_gets_no_bundle(home: Home, trained_works: TrainedWorks) -> None:
     with home.entered(), pytest.raises(ExportError, match=r"ship@10 is 0\.\d+, below its floor of 0\.999"):
-        export_works("works", (*WORKS, FLOORS), steps=quiet())
+        export_run("works", (*WORKS, FLOORS), steps=quiet())
     with home.entered(), pytest.raises(ExportError, match="no run 'none'"):
-        export_works("works", WORKS, run_name="none", steps=quiet())
+        export_run("works", WORKS, run_name="none", steps=quiet())

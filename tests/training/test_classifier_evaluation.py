@@ -8,14 +8,14 @@ import pytest
 from features.labels import LABELS_FILE
 from tests.trained import PAPERS, Home, quiet
 from training.classifier_evaluation import evaluate_classifier, protocol
+from training.evaluate import evaluate
 from training.metrics.averages import micro_f1
 from training.trained_classifier import TrainedClassifier
 
 
 def test_a_report_is_written_beside_the_baselines(trained_papers: TrainedClassifier, at_home: Home) -> None:
-    figures, folder = evaluate_classifier("papers", PAPERS, steps=quiet())
-    recipe, run = trained_papers.recipe, trained_papers.run
-    assert folder == run.report
+    figures = evaluate_classifier(trained_papers, quiet())
+    recipe, folder = trained_papers.recipe, trained_papers.run.report
     assert list(figures.candidates) == ["papers", "tfidf_lr", "tfidf_lr_one_threshold", "prior"]
     ours, prior = (figures.candidates[name].figures["f1_micro"] for name in ("papers", "prior"))
     assert ours > prior + 0.2
@@ -35,7 +35,7 @@ def test_a_report_is_written_beside_the_baselines(trained_papers: TrainedClassif
 
 
 def test_its_figures_are_the_trained_model_s_on_the_test_rows(trained_genres: TrainedClassifier, at_home: Home) -> None:
-    figures, _ = evaluate_classifier("genres", at_home.genres, steps=quiet())
+    figures = evaluate_classifier(trained_genres, quiet())
     recipe = trained_genres.recipe
     test = recipe.with_readings(recipe.part(recipe.splits.test), "test")
     labels = trained_genres.label_set
@@ -46,6 +46,6 @@ def test_its_figures_are_the_trained_model_s_on_the_test_rows(trained_genres: Tr
 
 def test_the_rule_does_not_change_by_being_evaluated(trained_papers: TrainedClassifier, at_home: Home) -> None:
     rule = trained_papers.label_set
-    evaluate_classifier("papers", PAPERS, steps=quiet())
+    evaluate("papers", PAPERS, steps=quiet())
     written = (trained_papers.run.folder / LABELS_FILE).read_text()
     assert type(rule).model_validate_json(written) == rule

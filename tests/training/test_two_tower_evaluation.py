@@ -9,11 +9,12 @@ import pytest
 from tests.trained import Home, quiet
 from tests.trained_recommenders import BOOKS, train_books
 from training.baselines.popularity import Popularity
+from training.evaluate import evaluate
 from training.metrics.topk import per_user
 from training.report.recommendation_figures import RecommendationFigures
 from training.run import Run
 from training.trained_two_tower import TrainedTwoTower
-from training.two_tower_evaluation import evaluate_two_tower, summarise_two_tower
+from training.two_tower_evaluation import evaluate_two_tower
 
 Evaluated = tuple[RecommendationFigures, Path]
 
@@ -22,12 +23,11 @@ Evaluated = tuple[RecommendationFigures, Path]
 def evaluated(trained_books: TrainedTwoTower, home: Home) -> Evaluated:
     """Figures and the folder of the report."""
     with home.entered():
-        return evaluate_two_tower("books", BOOKS, steps=quiet())
+        return evaluate_two_tower(trained_books, quiet()), trained_books.run.report
 
 
 def test_a_report_is_written_beside_the_baselines(trained_books: TrainedTwoTower, evaluated: Evaluated) -> None:
     figures, folder = evaluated
-    assert folder == trained_books.run.report
     assert list(figures.candidates) == ["books", "popularity", "item_knn_bm25"]
     ours, popular = (figures.candidates[name].figures["recall@20"] for name in ("books", "popularity"))
     assert ours > popular + 0.15
@@ -67,7 +67,7 @@ def test_figures_are_of_lists_that_rest_on_all_that_is_not_test(
 def test_variants_are_compared_over_seeds(at_home: Home) -> None:
     small = ("data.sample.rows=4000", "training.epochs=1", "evaluation.seeds=[5]", "evaluation.baselines=[popularity]")
     train_books(at_home, *small, run="seeds")
-    summary, folder = summarise_two_tower("books", (*BOOKS, *small), run_name="seeds", steps=quiet())
+    summary, folder = evaluate("books", (*BOOKS, *small), run_name="seeds", steps=quiet())
     assert sorted(path.name for path in (folder.parent / "seeds").iterdir()) == ["dat-5", "plain-5"]
     configs = [Run.find(folder.parent / "seeds", name).config_file.read_text() for name in ("dat-5", "plain-5")]
     assert ["variant: dat" in text for text in configs] == [True, False]

@@ -19,7 +19,7 @@ from training.works_evaluation import SHOWN, evaluate_works
 @pytest.fixture(scope="module")
 def figures(home: Home, trained_works: TrainedWorks) -> SimilarityFigures:
     with home.entered():
-        return evaluate_works("works", WORKS, steps=quiet())[0]
+        return evaluate_works(trained_works, quiet())
 
 
 def test_the_first_figures_are_of_test_works_by_title_and_free_tags(
