@@ -7,7 +7,6 @@ from pathlib import Path
 STORE = tempfile.TemporaryDirectory(prefix="jubako-tests-")
 os.environ["BENTOML_HOME"] = STORE.name
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"
-os.environ["PIP_NO_INDEX"] = "1"  # no test fetches a data set
 for variable in [name for name in os.environ if name.startswith("JUBAKO_") and name != "JUBAKO_DATA_DIR"]:
     del os.environ[variable]
 
