@@ -33,7 +33,8 @@ class FixedBags(nn.Module):
 
     def forward(self, table: Tensor) -> Tensor:
         """Return the sums, float32 [bags, width], of a table [rows, width]."""
-        summed: Tensor = _Product.apply(table, self.forwards, self.backwards)  # type: ignore[no-untyped-call]
+        with torch.autocast(table.device.type, enabled=False):  # there are no sparse products in half precision
+            summed: Tensor = _Product.apply(table.float(), self.forwards, self.backwards)  # type: ignore[no-untyped-call]
         return summed
 
 

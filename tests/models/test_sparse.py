@@ -49,3 +49,10 @@ def test_empty_bags_are_zero_and_padding_has_no_weight() -> None:
 
 def test_what_can_be_made_again_is_not_kept_in_checkpoints() -> None:
     assert fixed(padded([[1, 2]])).state_dict() == {}
+
+
+def test_sums_are_those_of_full_precision_where_the_rest_is_computed_in_half() -> None:
+    table, bags = torch.randn(ROWS, WIDTH), fixed(padded([[1, 2], [3]]))
+    expected = bags(table)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(bags(table), expected, rtol=0, atol=0)
