@@ -21,14 +21,15 @@ BOOKS = (
     "training.learning_rate=0.01", "training.weight_decay=0.1", "towers.variant=dat", "towers.width=32",
     "towers.hidden=[32]", "reads.item=[author, publisher, decade, words, tags]", "reads.user=[country, age]",
     "objective.category=decade", "evaluation.baselines=[popularity, item_knn]", "evaluation.seeds=[]",
-    "export.probe_rows=64", "export.sample_floors={}",
+    "export.probe_rows=64", "export.precisions=[int8, fp16]", "export.sample_floors={}",
 )  # fmt: skip
 """Some 330 readers and 170 books, of whom attributes and tags are read; a run takes two or three seconds."""
 
 WORKS = (
     *BRIEF, "data.sample_rows=1000", "reads.bits=12", "reads.unknown=32", "encoder.width=32", "encoder.hidden=[32]",
     "training.epochs=5", "training.batch_rows=128", "training.learning_rate=1e-3", "objective.table_rate_factor=40",
-    "evaluation.targets={fandom@10: 0.9}", "export.probe_rows=48", "export.sample_floors={}",
+    "evaluation.targets={fandom@10: 0.9}", "export.probe_rows=48",
+    "export.precisions=[int8, fp16]", "export.sample_floors={}",
 )  # fmt: skip
 """Fourteen worlds of six ships; a run takes three or four seconds."""
 
