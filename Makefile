@@ -5,7 +5,7 @@ PORT ?= 3000
 MODELS ?= genres papers books works
 export BENTOML_DO_NOT_TRACK ?= True
 
-.PHONY: serve test check format bench clean
+.PHONY: serve test check format proto bench clean
 
 serve: $(VENV)/.serve ## Install, make the default models once (encoder, classifiers, recommenders), and serve them on :3000
 	$(BIN)/jubako export text --if-missing
@@ -17,14 +17,18 @@ serve: $(VENV)/.serve ## Install, make the default models once (encoder, classif
 test: $(VENV)/.dev ## Run every test, those that start real servers included
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.dev ## Lint, formatting and types, over source and tests
+check: $(VENV)/.dev ## Lint, formatting and types, over source and tests; gRPC modules as proto/ has them
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m wire.generate --check
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+proto: $(VENV)/.dev ## Make the gRPC modules in wire/_generated anew from proto/
+	$(BIN)/python -m wire.generate
 
 bench: $(VENV)/.dev ## Measure this machine: engine bound, BentoML's batching, Jubako, in one run
 	$(BIN)/jubako export text --if-missing

@@ -8,9 +8,11 @@ from serving.api.classify import classify_payload, classify_query
 from serving.api.embed import embed_payload, embed_query
 from serving.api.recommend import recommend_payload, recommend_query
 from serving.api.recommend_schemas import RecommendBody
+from serving.api.rpc.server import check_port
 from serving.api.schemas import ClassifyBody, EmbedBody
 from serving.service import check_bundles, jubako_service, load_core
 from serving.settings import Settings
+from serving.supervising import pass_on_second_signals
 
 SETTINGS = Settings()
 
@@ -82,8 +84,10 @@ class Jubako:
 
     @bentoml.on_deployment
     def check() -> None:
-        """Refuse to start with a bundle that cannot be trusted, before any worker does."""
+        """Refuse to start with a bundle that cannot be trusted, or a port that is taken, before any worker does."""
         check_bundles(SETTINGS, Jubako)
+        check_port(SETTINGS)
+        pass_on_second_signals()
 
     @bentoml.on_shutdown
     def close(self) -> None:

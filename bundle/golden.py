@@ -6,6 +6,7 @@ a classifier's is the one text that its record was turned into, and its outputs 
 as JSON, and each of its encoders has a file of its own.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -52,14 +53,14 @@ class Golden:
             raise BundleError(f"{file}: {len(golden.inputs)} inputs for {len(golden.outputs)} outputs")
         return golden
 
-    def check(self, outputs: NDArray[np.float32], min_cosine: float) -> None:
-        """Compare a graph's outputs [rows, dimensions] for `inputs` with the reference.
+    def check(self, outputs: NDArray[np.float32], min_cosine: float, sizes: Sequence[int] = ()) -> None:
+        """Compare a graph's outputs [rows, dimensions] for `inputs` with the reference, whole and cut to `sizes`.
 
         Raises:
             BundleError: a row is not finite or its cosine to the reference is below `min_cosine`.
         """
         self._check_shape(outputs)
-        worst = float(cosine_rows(outputs, self.outputs).min())
+        worst = min_cosine_of(outputs, self.outputs, sizes)
         if not worst >= min_cosine:
             raise BundleError(f"{GOLDEN_FILE}: cosine {worst:.5f} to the reference, at least {min_cosine} is required")
 
@@ -77,6 +78,11 @@ class Golden:
     def _check_shape(self, outputs: NDArray[np.float32]) -> None:
         if outputs.shape != self.outputs.shape:
             raise BundleError(f"{GOLDEN_FILE}: the graph answers {outputs.shape}, expected {self.outputs.shape}")
+
+
+def min_cosine_of(a: NDArray[np.float32], b: NDArray[np.float32], sizes: Sequence[int] = ()) -> float:
+    """Return the smallest cosine of any pair of rows of two [rows, dimensions] arrays, whole and cut to each size."""
+    return float(np.min([cosine_rows(a[:, :size], b[:, :size]).min() for size in (a.shape[1], *sizes)]))
 
 
 def cosine_rows(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -173,7 +173,8 @@ class Manifest(Strict):
     dimensions: int | None = Field(None, gt=0)
     """Length of the graph's output vector; like the three fields before it absent where a model gives no vectors."""
     matryoshka: list[int] = []
-    """Shorter sizes the model was trained for; empty when it was not trained with a matryoshka loss."""
+    """Shorter sizes the model was trained for, in rising order; empty when it was not trained with a matryoshka loss.
+    Parity and golden vectors hold at each of them."""
     max_tokens: int = Field(gt=0)
     """Longest input the model reads whole: transformer tokens, or n-grams where it has no transformer."""
     prompts: dict[str, str] = {}
@@ -209,6 +210,9 @@ class Manifest(Strict):
         absent = [field for field in VECTOR_FIELDS if getattr(self, field) is None]
         if absent:
             raise ValueError(f"a model that gives vectors has to state {', '.join(absent)}")
+        sizes = [0, *self.matryoshka, self.dimensions or 0]
+        if sizes != sorted(set(sizes)):
+            raise ValueError(f"matryoshka sizes have to rise from 1 and stay below {self.dimensions} dimensions")
         return self
 
 

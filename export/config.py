@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from bundle.manifest import Precision, Tolerances
 from export.errors import ExportError
@@ -26,7 +26,8 @@ class TextExportConfig(BaseModel):
     licence: str | None = None
     """Licence of the base weights, for the manifest."""
     matryoshka: list[int] = []
-    """Shorter sizes the checkpoint was trained for; checkpoints do not tell."""
+    """Shorter sizes the checkpoint was trained for; its model card tells, its files do not. Requests for any other size
+    are refused."""
     max_tokens: int | None = Field(None, gt=2)
     """Length limit, special tokens included; None: the checkpoint's."""
     precisions: list[Precision] = [Precision.FUSED, Precision.INT8, Precision.FP16]
@@ -45,6 +46,13 @@ class TextExportConfig(BaseModel):
     """Seed of all generated texts."""
     tolerances: Tolerances = Tolerances()
     """Gates, recorded in the manifest."""
+
+    @field_validator("matryoshka")
+    @classmethod
+    def _rise(cls, sizes: list[int]) -> list[int]:
+        if [0, *sizes] != sorted({0, *sizes}):
+            raise ValueError("sizes have to rise from 1")
+        return sizes
 
 
 def read_config(path: Path | None = None, *, source: str | None = None, name: str | None = None) -> TextExportConfig:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bundle.golden import cosine_rows
+from bundle.golden import cosine_rows, min_cosine_of
 from bundle.manifest import Parity, TaskMetric, Tolerances
 from export.runner import Run, Vectors, embed, run_graph
 from features.rows import Features
@@ -58,16 +58,18 @@ class Gate:
     """Compares graphs with the PyTorch module: numbers, dependence on the batch, and quality on a task.
 
     `limits` says how much of the metric may be lost and how far a vector may depend on its batch; how close the numbers
-    have to be differs by precision and is given to `check`.
+    have to be differs by precision and is given to `check`. It holds for whole vectors and for those cut to `sizes`.
     """
 
     def __init__(
-        self, reference: Run, features: Features, probes: Sequence[Any], task: Task, limits: Tolerances
-    ) -> None:
+        self, reference: Run, features: Features, probes: Sequence[Any], task: Task, limits: Tolerances,
+        sizes: Sequence[int] = (),
+    ) -> None:  # fmt: skip
         self._features = features
         self._probes = list(probes)
         self._task = task
         self._limits = limits
+        self._sizes = sizes
         self.reference: Vectors = embed(reference, features, self._probes)
         """The module's vectors of the probes, float32 [probes, dimensions]."""
         self.task_vectors: Vectors = embed(reference, features, task.texts)
@@ -83,7 +85,7 @@ class Gate:
         """
         run = run_graph(path)
         texts = self._probes[:probes]
-        parity = parity_of(embed(run, self._features, texts), self.reference[: len(texts)])
+        parity = parity_of(embed(run, self._features, texts), self.reference[: len(texts)], self._sizes)
         alike, _ = invariance(run, self._features, texts[: min(ALONE_TEXTS, len(texts))])
         metric = self._score(run) if with_task else _not_measured(self.baseline)
         drop = (self.baseline.value - metric.value) / max(abs(self.baseline.value), SMALLEST)
@@ -103,14 +105,14 @@ class Gate:
         return self._task.score(embed(run, self._features, self._task.texts))
 
 
-def parity_of(vectors: Vectors, reference: Vectors) -> Parity:
-    """Compare outputs of a graph with the module's, both [rows, outputs]."""
+def parity_of(vectors: Vectors, reference: Vectors, sizes: Sequence[int] = ()) -> Parity:
+    """Compare outputs of a graph with the module's, both [rows, outputs]; the smallest cosine is of any of `sizes`."""
     cosines = cosine_rows(vectors, reference)  # [rows]
     return Parity(
         reference=REFERENCE,
         rows=len(reference),
         max_abs=float(np.abs(vectors - reference).max()),
-        min_cosine=float(cosines.min()),
+        min_cosine=min_cosine_of(vectors, reference, sizes),
         mean_cosine=float(cosines.mean()),
     )
 

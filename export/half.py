@@ -80,4 +80,4 @@ def weight_types(model: onnx.ModelProto) -> Counter[str]:
     return counts
 
 
-_NAMES = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16"}
+_NAMES: dict[int, str] = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16"}

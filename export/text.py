@@ -101,7 +101,11 @@ def build_bundle(config: TextExportConfig, root: Path, steps: Steps | None = Non
 
 def _gate(config: TextExportConfig, encoder: SentenceEncoder, tokenizer: TextTokenizer) -> Gate:
     probes = probe_texts(config.probe_texts, config.seed)
-    return Gate(run_module(encoder), tokenizer, probes, load_task(config.seed), config.tolerances)
+    task = load_task(config.seed)
+    gate = Gate(run_module(encoder), tokenizer, probes, task, config.tolerances, config.matryoshka)
+    if config.matryoshka and config.matryoshka[-1] >= (whole := gate.reference.shape[1]):
+        raise ExportError(f"matryoshka: {config.matryoshka[-1]} is not below the checkpoint's {whole} dimensions")
+    return gate
 
 
 def _check(gate: Gate, config: TextExportConfig, precision: Precision, path: Path) -> Verdict:

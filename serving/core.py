@@ -96,6 +96,8 @@ class Core:
     def __init__(self, models: Mapping[str, Served], settings: Settings) -> None:
         self.models = dict(models)
         self.settings = settings
+        self.stopping = False
+        """Set when the server was told to stop: it is not ready then, though it still answers."""
         self._zero_shot: dict[str, ZeroShot] = {}
         self._probe: asyncio.Task[None] | None = None
 
@@ -108,7 +110,8 @@ class Core:
         """
         deadline = self._deadline(query.timeout_ms)
         model = cast(Embedder, self.model_for(Task.EMBED, query.model))
-        query.form.check(model.manifest.dimensions or 0, bool(model.manifest.normalized))
+        manifest = model.manifest
+        query.form.check(manifest.dimensions or 0, bool(manifest.normalized), manifest.matryoshka)
         self._check_count(len(query.inputs))
         result = await model.embed(query.inputs, deadline=deadline, prompt=query.prompt, truncate=query.truncate)
         _raise_if_none_is_in_order(result)
@@ -174,28 +177,42 @@ class Core:
         Probes that come together share one inference.
 
         Raises:
-            JubakoError: `not_ready`, saying which model did not answer.
+            JubakoError: `not_ready`, saying which model did not answer, or that the server stops.
         """
+        self._refuse_when_stopping()
         if self._probe is None or self._probe.done():
             self._probe = asyncio.ensure_future(self._check_models())
         await asyncio.shield(self._probe)
+
+    async def check_model(self, name: str) -> None:
+        """Pass only when a loaded model has computed something lately, by making it do so where it has not.
+
+        Raises:
+            JubakoError: `not_ready`, as `check_ready`.
+        """
+        self._refuse_when_stopping()
+        readiness, model = self.settings.readiness, self.models[name]
+        if model.last_success_age_s * 1000 <= readiness.max_age_ms:
+            return
+        try:
+            await model.check(readiness.probe_timeout_ms / 1000)
+        except JubakoError as error:
+            raise JubakoError(
+                Code.NOT_READY, f"model {name!r} did not answer its probe: {error.message}", retry_after_s=1
+            ) from error
 
     def close(self) -> None:
         """Let running work end and free the models."""
         for model in self.models.values():
             model.close()
 
+    def _refuse_when_stopping(self) -> None:
+        if self.stopping:
+            raise JubakoError(Code.NOT_READY, "the server is stopping; send requests to another one", retry_after_s=1)
+
     async def _check_models(self) -> None:
-        readiness = self.settings.readiness
-        for name, model in self.models.items():
-            if model.last_success_age_s * 1000 <= readiness.max_age_ms:
-                continue
-            try:
-                await model.check(readiness.probe_timeout_ms / 1000)
-            except JubakoError as error:
-                raise JubakoError(
-                    Code.NOT_READY, f"model {name!r} did not answer its probe: {error.message}", retry_after_s=1
-                ) from error
+        for name in self.models:
+            await self.check_model(name)
 
     def _zero_shot_for(self, name: str | None) -> ZeroShot:
         texts = {key: model for key, model in self.models.items() if isinstance(model, TextModel)}

@@ -16,6 +16,8 @@ class Code(StrEnum):
     UNKNOWN_PATH = "unknown_path"
     WRONG_METHOD = "wrong_method"
     WRONG_MEDIA_TYPE = "wrong_media_type"
+    WRONG_ENCODING = "wrong_encoding"
+    SLOW_BODY = "slow_body"
     OVERLOADED = "overloaded"
     NOT_READY = "not_ready"
     DEADLINE = "deadline"
@@ -44,12 +46,18 @@ TABLE: dict[Code, Mapping] = {
     Code.UNKNOWN_PATH: Mapping(404, "UNIMPLEMENTED"),
     Code.WRONG_METHOD: Mapping(405, "UNIMPLEMENTED"),
     Code.WRONG_MEDIA_TYPE: Mapping(415, "INVALID_ARGUMENT"),
+    Code.WRONG_ENCODING: Mapping(415, "UNIMPLEMENTED"),
+    Code.SLOW_BODY: Mapping(408, "DEADLINE_EXCEEDED"),
     Code.OVERLOADED: Mapping(429, "RESOURCE_EXHAUSTED", retry=True),
     Code.NOT_READY: Mapping(503, "UNAVAILABLE", retry=True),
     Code.DEADLINE: Mapping(504, "DEADLINE_EXCEEDED"),
     Code.CANCELLED: Mapping(499, "CANCELLED"),
     Code.FAILED: Mapping(500, "INTERNAL"),
 }
+
+
+LONGEST_MESSAGE, LONGEST_PARAM = 1000, 200
+"""Characters that are told; messages repeat what a caller sent, which may be megabytes, and go into headers too."""
 
 
 class JubakoError(Exception):
@@ -60,8 +68,8 @@ class JubakoError(Exception):
     ) -> None:
         super().__init__(message)
         self.code = code
-        self.message = message
-        self.param = param
+        self.message = _shortened(message, LONGEST_MESSAGE)
+        self.param = param and _shortened(param, LONGEST_PARAM)
         self.retry_after_s = retry_after_s
 
     @property
@@ -72,3 +80,7 @@ class JubakoError(Exception):
     def body(self) -> dict[str, str | None]:
         """Return the `error` object of the HTTP contract."""
         return {"code": self.code.value, "message": self.message, "param": self.param}
+
+
+def _shortened(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[: characters - 1]}…"

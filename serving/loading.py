@@ -142,4 +142,4 @@ def _compare(bundle: Bundle, engine: GraphEngine, outputs: Outputs) -> None:
     if Task.CLASSIFY in bundle.manifest.tasks:
         golden.check_scores(outputs, parity.max_abs + SCORE_SLACK)
     else:
-        golden.check(outputs, parity.min_cosine - GOLDEN_SLACK)
+        golden.check(outputs, parity.min_cosine - GOLDEN_SLACK, bundle.manifest.matryoshka)

@@ -88,11 +88,22 @@ class RequestMetrics:
             ("endpoint", "status"),
             buckets=SECONDS,
         )
-        self._children: dict[tuple[str, int], Histogram] = {}
+        self._children: dict[tuple[str, int | str], Histogram] = {}
 
-    def answered(self, endpoint: str, status: int, seconds: float) -> None:
+    def answered(self, endpoint: str, status: int | str, seconds: float) -> None:
         """Record an answer; `endpoint` is a route of the contract, never a raw path, so that labels stay few."""
         child = self._children.get((endpoint, status))
         if child is None:
             child = self._children[endpoint, status] = self._seconds.labels(endpoint, str(status))
         child.observe(seconds)
+
+
+class LoopMetrics:
+    """What a worker reports of its event loop."""
+
+    def __init__(self) -> None:
+        self._tasks: Gauge = _metric(Gauge, "tasks", "Tasks of the event loop", (), multiprocess_mode="liveall")
+
+    def tasks(self, count: int) -> None:
+        """Record how many tasks there are; a number that grows from scrape to scrape is a leak."""
+        self._tasks.set(count)

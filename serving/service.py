@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from functools import cached_property
+from typing import Any, cast
 
 import bentoml
 import onnxruntime as ort
@@ -13,8 +14,11 @@ from bundle.manifest import Provider
 from bundle.store import find
 from serving.api.asgi import App
 from serving.api.front import Front
+from serving.api.rpc.server import RpcServer
 from serving.core import Core
+from serving.lifecycle import Lifecycle
 from serving.loading import load_model, load_remote_model, load_schedulers
+from serving.residents import FrontResident, RunnerResident
 from serving.selection import served_tags, stored_tags
 from serving.settings import Settings
 from serving.split.remote import Runner
@@ -33,8 +37,10 @@ class FrontedService(Service[Any]):
     def to_asgi(self, is_main: bool = True) -> App:
         """Return the application that the worker serves."""
         join_server_log()
-        self._front = Front(super().to_asgi(is_main), Settings())
-        return self._front
+        settings = Settings()
+        front = self._front = Front(super().to_asgi(is_main), settings)
+        rpc = RpcServer(lambda: front.core, settings)
+        return Lifecycle(front, FrontResident(front, rpc, self.runners, settings), settings.lifecycle)
 
     def __call__(self) -> Any:
         """Make the service's instance, when the worker starts, and give its core to the front."""
@@ -42,6 +48,11 @@ class FrontedService(Service[Any]):
         if self._front is not None:
             self._front.core = instance.core
         return instance
+
+    @cached_property
+    def runners(self) -> list[Runner]:
+        """Where rows are computed; nowhere else in the single topology."""
+        return [Runner(dependency.on.url) for dependency in self.dependencies.values()]
 
 
 class RunnerService(Service[Any]):
@@ -52,8 +63,9 @@ class RunnerService(Service[Any]):
     def to_asgi(self, is_main: bool = True) -> App:
         """Return the application that the worker serves."""
         join_server_log()
+        settings = Settings()
         self._endpoint = RowsEndpoint(super().to_asgi(is_main))
-        return self._endpoint
+        return Lifecycle(self._endpoint, RunnerResident(self._endpoint, settings), settings.lifecycle)
 
     def __call__(self) -> Any:
         """Make the service's instance, when the worker starts, and give its schedulers to the endpoint."""
@@ -92,7 +104,7 @@ def load_core(settings: Settings, service: Service[Any]) -> Core:
     if settings.topology == "single":
         models = [load_model(tag, settings) for tag in tags]
     else:
-        runners = [Runner(dependency.on.url) for dependency in service.dependencies.values()]
+        runners = cast(FrontedService, service).runners
         models = [load_remote_model(tag, runners, settings) for tag in tags]
     return Core({model.manifest.name: model for model in models}, settings)
 

@@ -6,9 +6,9 @@ The file is `jubako.toml` in the working directory, or the one `JUBAKO_SETTINGS_
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from bundle.manifest import Precision
@@ -35,6 +35,10 @@ class Limits(Section):
     """Most item ids in a user's history, and in `exclude`; more get 413."""
     deadline_ms: float = Field(30_000, gt=0)
     """Time a request may take from arrival to answer when it brings no `x-request-timeout-ms` of its own; then 504."""
+    body_ms: float = Field(30_000, gt=0)
+    """Time in which a request's body has to arrive; then 408."""
+    compress_min_bytes: int = Field(1024, ge=0)
+    """Smallest answer that is compressed for clients whose `accept-encoding` allows it. 0 compresses none."""
 
 
 class Batching(Section):
@@ -82,6 +86,23 @@ class Readiness(Section):
     """Time that such an inference may take before the probe answers 503."""
 
 
+class Lifecycle(Section):
+    """How the server stops."""
+
+    drain_delay_ms: float = Field(500, ge=0)
+    """Time from SIGTERM in which the server says that it is not ready and still takes every request: as long as those
+    who send requests need to notice. The default suits clients that keep connections; on Kubernetes take 5,000."""
+    drain_limit_ms: float = Field(25_000, gt=0)
+    """Time from SIGTERM, the delay included, in which what was accepted is answered; then it gets 503 and the server
+    ends. The default fits into the 30 s that Kubernetes grants."""
+
+    @model_validator(mode="after")
+    def _are_in_order(self) -> "Lifecycle":
+        if self.drain_limit_ms <= self.drain_delay_ms:
+            raise ValueError("drain_limit_ms is counted from SIGTERM; set it above drain_delay_ms")
+        return self
+
+
 class Observability(Section):
     """What the front writes about each request."""
 
@@ -89,6 +110,38 @@ class Observability(Section):
     """One line for each answered request, written in batches beside the hot path."""
     access_log_sample: float = Field(1.0, ge=0, le=1)
     """Share of successful requests that are logged; errors always are."""
+
+
+class Grpc(Section):
+    """How gRPC is served."""
+
+    host: str = "0.0.0.0"
+    """Address that gRPC listens on, whatever HTTP listens on; `[::]` is every address of both families."""
+    max_message_bytes: int = Field(8 * MIB, gt=0)
+    """Largest message that is taken, and the most that one may unpack to; a larger one gets RESOURCE_EXHAUSTED."""
+    max_calls: int = Field(4096, gt=0)
+    """Calls that are answered at once, streams included and health left out; more get RESOURCE_EXHAUSTED."""
+    max_streams: int = Field(256, gt=0)
+    """Streams of embed requests that are open at once; more get RESOURCE_EXHAUSTED."""
+    max_stream_rows: int = Field(4096, gt=0)
+    """Inputs of one stream that may be on their way at once; nothing more is read until some are answered."""
+    stream_wait_ms: float = Field(1000, gt=0)
+    """How long an input of a stream should take: as long as they are faster the stream is given more of its rows,
+    while they are slower fewer, so that it keeps the device busy and leaves others their turn."""
+    max_watchers: int = Field(256, gt=0)
+    """Health checks that watch at once; more get RESOURCE_EXHAUSTED."""
+    reflection: bool = True
+    """Tell clients such as `grpcurl` which services and messages there are."""
+    tls_certificate: Path | None = None
+    """File with the certificate chain (PEM), to serve TLS; goes with `tls_key`. Without them gRPC is not encrypted."""
+    tls_key: Path | None = None
+    """File with the certificate's private key (PEM)."""
+
+    @model_validator(mode="after")
+    def _are_both_given(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together; set both, or neither")
+        return self
 
 
 class Settings(BaseSettings):
@@ -107,12 +160,16 @@ class Settings(BaseSettings):
     """Runner processes of the split topology, one per GPU."""
     fronts: int = Field(1, gt=0)
     """Front processes of the split topology."""
+    grpc_port: int = Field(3001, ge=0, le=65_535)
+    """Port that gRPC is served on; 0 serves none."""
     limits: Limits = Limits()
     batching: Batching = Batching()
     queue: Queue = Queue()
     engine: Engine = Engine()
     readiness: Readiness = Readiness()
+    lifecycle: Lifecycle = Lifecycle()
     observability: Observability = Observability()
+    grpc: Grpc = Grpc()
 
     @classmethod
     def settings_customise_sources(

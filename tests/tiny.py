@@ -4,6 +4,7 @@ Its encoder looks up a random vector for each token, takes the masked mean and b
 texts apart and to catch a scheduler that mixes up rows, a mask that is not applied, or a batch that leaks into a row.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,6 +32,8 @@ from features.pipeline import TOKENIZER_FILE
 from features.text import TextTokenizer
 
 DIMENSIONS = 32
+TRAINED_SIZES = (8, 16)
+"""As if it had been trained with a matryoshka loss; random vectors are as good when they are cut."""
 MAX_TOKENS = 64
 WIDE = 2048
 CORPUS = [
@@ -43,8 +46,9 @@ GRAPH_FILE = "graphs/encoder.fp32.onnx"
 
 
 def build_tiny_bundle(
-    root: Path, name: str, prompts: dict[str, str] | None = None, work: int = 0, dimensions: int = DIMENSIONS
-) -> Bundle:
+    root: Path, name: str, prompts: dict[str, str] | None = None, work: int = 0, dimensions: int = DIMENSIONS,
+    sizes: Sequence[int] = TRAINED_SIZES,
+) -> Bundle:  # fmt: skip
     """Build and seal a bundle in `root`; `work` is how often its graph multiplies by a large matrix to no effect."""
     (root / "graphs").mkdir(parents=True)
     tokenizer = tiny_tokenizer()
@@ -52,7 +56,7 @@ def build_tiny_bundle(
     onnx.save(_graph(tokenizer.get_vocab_size(), work, dimensions), str(root / GRAPH_FILE))
     texts = ["hello world", "", *CORPUS]
     Golden(texts, embed_directly(root, texts)).write(root)
-    return seal(root, _manifest(name, prompts or {}, dimensions))
+    return seal(root, _manifest(name, prompts or {}, dimensions, sizes))
 
 
 def embed_directly(root: Path, texts: list[str]) -> NDArray[np.float32]:
@@ -109,7 +113,7 @@ def _work(step: int) -> list[onnx.NodeProto]:
     ]
 
 
-def _manifest(name: str, prompts: dict[str, str], dimensions: int) -> Manifest:
+def _manifest(name: str, prompts: dict[str, str], dimensions: int, sizes: Sequence[int]) -> Manifest:
     metric = TaskMetric(name="spearman", value=1.0, protocol="none: random weights")
     parity = Parity(reference="itself", rows=len(CORPUS), max_abs=0.0, min_cosine=1.0, mean_cosine=1.0)
     graph = GraphRecord(
@@ -132,6 +136,7 @@ def _manifest(name: str, prompts: dict[str, str], dimensions: int) -> Manifest:
         pooling="mean",
         normalized=True,
         dimensions=dimensions,
+        matryoshka=list(sizes),
         max_tokens=MAX_TOKENS,
         prompts=prompts,
         graphs=[graph],

@@ -6,7 +6,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from serving.api import openapi as pieces
 from serving.api.asgi import Answer, Request, json_answer
+from serving.api.model_schemas import Alive, ModelDescription, ModelList, ModelsReady
+from serving.api.oip import openapi as oip
 from serving.api.recommend_schemas import RecommendBody, RecommendShape
 from serving.api.schemas import (
     ClassifyBody,
@@ -18,11 +21,14 @@ from serving.api.schemas import (
     OpenAIShape,
 )
 from serving.core import Core
-from serving.errors import TABLE
 
-DESCRIPTION = "Texts, records and people in; vectors, labels and recommendations out."
-REFERENCE = "#/components/schemas/{model}"
+DESCRIPTION = """Texts, records and people in; vectors, labels and recommendations out.
 
+Bodies may be compressed (`Content-Encoding`: gzip, deflate or zstd), and answers are for clients that accept it. GET
+routes answer HEAD, and every route OPTIONS. Of a key that comes twice in a JSON object the last value counts."""
+
+EMBED_EXAMPLE = {"inputs": ["hello world", "\u6570\u636e"]}
+OPENAI_EXAMPLE = {"model": "text", "input": "hello world"}
 CLASSIFY_EXAMPLE = {
     "inputs": [
         {"title": "The Silent Orbit", "description": "A crew wakes near a star that no chart shows."},
@@ -70,63 +76,33 @@ def specification() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of the contract."""
     models: list[type[BaseModel]] = [
         EmbedBody, EmbedShape, ClassifyBody, ClassifyShape, RecommendBody, RecommendShape, OpenAIBody, OpenAIShape,
-        ErrorAnswer,
+        ModelList, ModelDescription, Alive, ModelsReady, ErrorAnswer, *oip.SCHEMAS,
     ]  # fmt: skip
-    _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=REFERENCE)
+    _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=pieces.REFERENCE)
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": "Jubako",
-            "version": "1",
-            "description": "Texts and records in, vectors, labels and recommendations out.",
+        "info": {"title": "Jubako", "version": "1", "description": DESCRIPTION},
+        "paths": pieces.with_headers({**_paths(), **oip.paths(pieces.REFERENCE)}),
+        "components": {
+            "schemas": schemas["$defs"],
+            "parameters": pieces.PARAMETERS,
+            "headers": pieces.HEADERS,
         },
-        "paths": {
-            "/embed": _post("Embed texts", EmbedBody, EmbedShape, {"inputs": ["hello world", "\u6570\u636e"]}),
-            "/classify": _post("Classify texts or records", ClassifyBody, ClassifyShape, CLASSIFY_EXAMPLE),
-            "/recommend": _post("Recommend items", RecommendBody, RecommendShape, RECOMMEND_EXAMPLE),
-            "/v1/embeddings": _post(
-                "Embed texts, in OpenAI's shape", OpenAIBody, OpenAIShape, {"model": "text", "input": "hello world"}
-            ),
-            "/models": _get("List the loaded models"),
-            "/models/{name}": _get("Show the manifest of a model's active version", "name"),
-            "/livez": _get("Whether the process is alive"),
-            "/readyz": _get("Whether every model has computed something lately"),
-            "/metrics": _get("Prometheus metrics"),
-        },
-        "components": {"schemas": schemas["$defs"]},
     }
 
 
-def _post(summary: str, body: type[BaseModel], answer: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
-    content = {"application/json": {"schema": _reference(body), "example": example}}
+def _paths() -> dict[str, Any]:
+    get, get_other, post = pieces.get, pieces.get_other, pieces.post
     return {
-        "post": {
-            "summary": summary,
-            "requestBody": {"required": True, "content": content},
-            "responses": {"200": _response("Success", answer), **_errors()},
-        }
+        "/embed": post("Embed texts, items and people", EmbedBody, EmbedShape, EMBED_EXAMPLE),
+        "/classify": post("Classify texts or records", ClassifyBody, ClassifyShape, CLASSIFY_EXAMPLE),
+        "/recommend": post("Recommend items", RecommendBody, RecommendShape, RECOMMEND_EXAMPLE),
+        "/v1/embeddings": post("Embed texts, in OpenAI's shape", OpenAIBody, OpenAIShape, OPENAI_EXAMPLE),
+        "/models": get("List the loaded models", ModelList),
+        "/models/{name}": get("Show a model's active version and its manifest", ModelDescription, "name"),
+        "/livez": get("Whether the process is alive", Alive),
+        "/readyz": get("Whether every model has computed something lately", ModelsReady),
+        "/metrics": get_other("Prometheus metrics", "text/plain", passed_on=True),
+        "/docs": get_other("This document as a page", "text/html"),
+        "/openapi.json": get_other("This document", "application/json", kind="object"),
     }
-
-
-def _get(summary: str, parameter: str | None = None) -> dict[str, Any]:
-    operation: dict[str, Any] = {"summary": summary, "responses": {"200": {"description": "Success"}}}
-    if parameter:
-        schema = {"name": parameter, "in": "path", "required": True, "schema": {"type": "string"}}
-        operation["parameters"] = [schema]
-        operation["responses"]["404"] = _response("unknown_model", ErrorAnswer)
-    return {"get": operation}
-
-
-def _errors() -> dict[str, Any]:
-    by_status: dict[str, list[str]] = {}
-    for code, mapping in TABLE.items():
-        by_status.setdefault(str(mapping.http), []).append(code.value)
-    return {status: _response(", ".join(codes), ErrorAnswer) for status, codes in sorted(by_status.items())}
-
-
-def _response(description: str, model: type[BaseModel]) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": _reference(model)}}}
-
-
-def _reference(model: type[BaseModel]) -> dict[str, str]:
-    return {"$ref": REFERENCE.format(model=model.__name__)}

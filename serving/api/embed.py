@@ -17,7 +17,9 @@ async def embed(core: Core, request: Request) -> Answer:
     body = parse(EmbedBody, request.body, request.header(b"content-type"))
     query = embed_query(body, timeout_ms(request))
     answer = await core.embed(query)
-    return json_answer(embed_payload(answer, query.form), headers=[server_timing(answer.result)])
+    return json_answer(
+        embed_payload(answer, query.form), headers=[server_timing(answer.result)], dense=_is_dense(query.form)
+    )
 
 
 async def openai_embeddings(core: Core, request: Request) -> Answer:
@@ -29,7 +31,7 @@ async def openai_embeddings(core: Core, request: Request) -> Answer:
     for output in answer.result.outputs:
         if isinstance(output, JubakoError):
             raise output
-    return json_answer(_openai_payload(answer, form), headers=[server_timing(answer.result)])
+    return json_answer(_openai_payload(answer, form), headers=[server_timing(answer.result)], dense=_is_dense(form))
 
 
 def embed_query(body: EmbedBody, timeout_ms: float | None = None) -> EmbedQuery:
@@ -46,6 +48,10 @@ def embed_payload(answer: EmbedAnswer, form: VectorForm) -> dict[str, Any]:
         "data": _items(answer.result, form),
         "usage": {"tokens": answer.result.tokens},
     }
+
+
+def _is_dense(form: VectorForm) -> bool:
+    return form.encoding == "base64" and form.dtype.startswith("float")
 
 
 def _listed(inputs: str | list[Any]) -> list[object]:

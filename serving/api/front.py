@@ -6,7 +6,7 @@ before it; metrics, access log and tracing are kept, at the price of what they d
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -16,15 +16,21 @@ from serving.api.asgi import (
     Answer,
     App,
     Disconnected,
+    Headers,
     Message,
     Receive,
     Request,
     Scope,
     Send,
     error_answer,
+    find_header,
     read_body,
     send_answer,
 )
+from serving.api.compression import inflated, shrunk
+from serving.api.oip import http as oip
+from serving.api.request_ids import HEADER as REQUEST_ID
+from serving.api.request_ids import answer_headers, request_id
 from serving.api.tracing import Tracing
 from serving.core import Core
 from serving.errors import Code, JubakoError
@@ -34,6 +40,7 @@ from serving.settings import Settings
 logger = logging.getLogger("jubako.front")
 
 Handler = Callable[[Core, Request], Awaitable[Answer]]
+Teller = Callable[[JubakoError, Headers | None], Answer]
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,17 @@ class Route:
     """Label in metrics."""
     method: str
     handler: Handler
+    tell_error: Teller = error_answer
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Methods that are answered."""
+        return ("GET", "HEAD", "OPTIONS") if self.method == "GET" else (self.method, "OPTIONS")
+
+    @property
+    def allow(self) -> tuple[bytes, bytes]:
+        """The header that tells them."""
+        return b"allow", ", ".join(self.methods).encode()
 
 
 ROUTES = {
@@ -58,6 +76,8 @@ ROUTES = {
     "/openapi.json": Route("/openapi.json", "GET", docs.openapi),
 }
 MODEL_ROUTE = Route("/models/{name}", "GET", models.show_model)
+OIP_ROUTES = {path: Route(path, method, handler, oip.tell_error) for path, (method, handler) in oip.ENDPOINTS.items()}
+"""The open inference protocol, which tells errors in a shape of its own."""
 
 
 class Front:
@@ -74,39 +94,55 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope."""
-        route = _route(scope["path"]) if scope["type"] == "http" else None
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        own_id = request_id(scope["headers"])
+        path = scope["path"].removesuffix("/")
+        route = _route(path)
         if route is None:
-            await self._inner(scope, receive, _telling_unknown_paths(scope, send))
+            await self._inner(scope, receive, _passing_on(scope, send, own_id))
             return
         begin = perf_counter()
+        method = scope["method"]
         try:
-            answer = await self._answer(route, scope, receive)
+            answer = await self._answer(route, path, scope, receive)
         except Disconnected:
-            self._metrics.answered(route.name, CLIENT_LEFT, perf_counter() - begin)
+            seconds = perf_counter() - begin
+            self._metrics.answered(route.name, CLIENT_LEFT, seconds)
+            self._log.answered(method, path, CLIENT_LEFT, seconds, 0, own_id)
             return
-        await send_answer(send, answer)
+        await send_answer(send, answer, answer_headers(own_id), with_body=method != "HEAD")
         seconds = perf_counter() - begin
         self._metrics.answered(route.name, answer.status, seconds)
-        self._tracing.answered(route.method, route.name, scope["headers"], answer.status, seconds)
-        self._log.answered(route.method, scope["path"], answer.status, seconds, len(answer.body))
+        self._tracing.answered(method, route.name, scope["headers"], answer.status, seconds, own_id)
+        self._log.answered(method, path, answer.status, seconds, len(answer.body), own_id)
 
-    async def _answer(self, route: Route, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, route: Route, path: str, scope: Scope, receive: Receive) -> Answer:
+        method, headers, limits = scope["method"], scope["headers"], self._limits
         try:
-            if scope["method"] != route.method and not (scope["method"] == "HEAD" and route.method == "GET"):
-                error = JubakoError(Code.WRONG_METHOD, f"{route.name} takes {route.method}, not {scope['method']}")
-                return error_answer(error, [(b"allow", route.method.encode())])
+            if method != route.method and method not in route.methods:
+                error = JubakoError(Code.WRONG_METHOD, f"{route.name} takes {route.method}, not {method}")
+                return route.tell_error(error, [route.allow])
+            if method == "OPTIONS":
+                return Answer(b"", 204, headers=[route.allow])
             if self.core is None:
                 raise JubakoError(Code.NOT_READY, "the models are being loaded", retry_after_s=1)
-            body = await read_body(scope["headers"], receive, self._limits.max_body_bytes)
-            request = Request(scope["path"], scope["headers"], body)
-            return await _while_connected(route.handler(self.core, request), receive)
+            body = await read_body(headers, receive, limits.max_body_bytes, limits.body_ms / 1000)
+            coding = find_header(headers, b"content-encoding")
+            if coding is not None:
+                body = await inflated(body, coding, limits.max_body_bytes)
+            request = Request(path, headers, body)
+            answer = await _while_connected(route.handler(self.core, request), receive)
+            return await shrunk(answer, headers, limits.compress_min_bytes)
         except JubakoError as error:
-            return error_answer(error)
+            return route.tell_error(error, None)
         except Disconnected:
             raise
         except Exception:
             logger.exception("%s failed", route.name)
-            return error_answer(JubakoError(Code.FAILED, "an internal error; the server's log has its trace"))
+            failure = JubakoError(Code.FAILED, "an internal error; the server's log has its trace")
+            return route.tell_error(failure, None)
 
 
 CLIENT_LEFT = 499
@@ -141,24 +177,38 @@ async def _while_connected(work: Awaitable[Answer], receive: Receive) -> Answer:
         watcher.cancel()
 
 
-def _telling_unknown_paths(scope: Scope, send: Send) -> Send:
-    """Return a `send` that puts the contract's error in place of the bare 404 of a path that BentoML does not know."""
-    unknown = False
+def _passing_on(scope: Scope, send: Send, own_id: bytes) -> Send:
+    """Return a `send` for an answer of BentoML's: it gets the request's id, a 404 and a 405 the contract's error."""
+    told = False
 
-    async def telling(message: Message) -> None:
-        nonlocal unknown
-        if message["type"] == "http.response.start" and message["status"] == 404:
-            unknown = True
-            error = JubakoError(Code.UNKNOWN_PATH, f"nothing is served at {scope['path']!r}; /docs lists what is")
-            await send_answer(send, error_answer(error))
-        elif not unknown:
+    async def passing(message: Message) -> None:
+        nonlocal told
+        if message["type"] == "http.response.start":
+            if message["status"] in (404, 405):
+                told = True
+                answer = _other_answer(scope, message["status"], message.get("headers", ()))
+                await send_answer(send, answer, answer_headers(own_id), with_body=scope["method"] != "HEAD")
+                return
+            message["headers"] = [*message.get("headers", ()), (REQUEST_ID, own_id)]
+        if not told:
             await send(message)
 
-    return telling
+    return passing
+
+
+def _other_answer(scope: Scope, status: int, headers: Iterable[tuple[bytes, bytes]]) -> Answer:
+    path = scope["path"]
+    if status == 405:
+        allow = [(name, value) for name, value in headers if name == b"allow"]
+        return error_answer(JubakoError(Code.WRONG_METHOD, f"{path} does not take {scope['method']}"), allow)
+    error = JubakoError(Code.UNKNOWN_PATH, f"nothing is served at {path!r}; /docs lists what is")
+    return oip.tell_error(error) if path.startswith(oip.ROOT) else error_answer(error)
 
 
 def _route(path: str) -> Route | None:
     route = ROUTES.get(path)
     if route is None and path.startswith(models.MODELS_PATH):
         return MODEL_ROUTE
+    if route is None and path.startswith(oip.ROOT):
+        return OIP_ROUTES.get(oip.template(path))
     return route

@@ -11,7 +11,7 @@ MODELS_PATH = "/models/"
 
 async def list_models(core: Core, request: Request) -> Answer:
     """Answer `GET /models`: what is loaded, in short."""
-    return json_answer({"models": [_summary(model) for model in core.models.values()]})
+    return json_answer({"models": [summary(model) for model in core.models.values()]})
 
 
 async def show_model(core: Core, request: Request) -> Answer:
@@ -25,7 +25,7 @@ async def show_model(core: Core, request: Request) -> Answer:
         raise core.unknown_model(name)
     model = core.models[name]
     manifest = model.manifest.model_dump(mode="json")
-    return json_answer({**_summary(model), **_particulars(model), "manifest": manifest})
+    return json_answer({**summary(model), **_particulars(model), "manifest": manifest})
 
 
 async def livez(core: Core, request: Request) -> Answer:
@@ -45,7 +45,8 @@ async def readyz(core: Core, request: Request) -> Answer:
     )
 
 
-def _summary(model: Served) -> dict[str, object]:
+def summary(model: Served) -> dict[str, object]:
+    """Return what is told of a model in a list of models."""
     manifest = model.manifest
     data = manifest.training_data
     return {
@@ -55,6 +56,7 @@ def _summary(model: Served) -> dict[str, object]:
         "tasks": manifest.tasks,
         "record": manifest.record,
         "dimensions": manifest.dimensions,
+        "matryoshka": manifest.matryoshka,
         "labels": len(model.labels.labels) if isinstance(model, ClassifierModel) else None,
         "items": len(model.catalogue) if isinstance(model, RecommenderModel) else None,
         "max_tokens": manifest.max_tokens,

@@ -55,11 +55,12 @@ def _item(item: Item) -> dict[str, object]:
     if item.title is not None:
         told["title"] = item.title
     if item.reasons is not None:
-        told["reasons"] = [_reason(reason) for reason in item.reasons]
+        told["reasons"] = [reason_of(reason) for reason in item.reasons]
     return told
 
 
-def _reason(reason: Reason) -> dict[str, object]:
+def reason_of(reason: Reason) -> dict[str, object]:
+    """Return the JSON value of a reason: what belongs to its kind."""
     told: dict[str, object]
     match reason:
         case Nearest():

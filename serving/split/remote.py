@@ -25,7 +25,7 @@ MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 
 
 class Runner:
-    """One connection to one runner, shared by all models, made when it is first needed and again when it breaks.
+    """One connection to one runner, shared by all models, made at the start and again when it breaks.
 
     A request that a broken connection leaves without answer is sent again until its deadline: computing vectors twice
     harms nobody, losing an accepted request does.
@@ -56,6 +56,19 @@ class Runner:
             raise JubakoError(Code.DEADLINE, "the deadline passed before the answer was ready") from error
         finally:
             self.tokens_in_flight -= tokens
+
+    async def keep(self) -> None:
+        """Connect, and connect again when the connection breaks, until this is cancelled.
+
+        A connection that is first made when it is needed may come too late: BentoML's supervisor removes the runner's
+        socket file when it is told to stop, while fronts still answer.
+        """
+        while True:
+            with suppress(InvalidHandshake, OSError):  # the runner is still starting
+                await self._connected()
+            if self._reader is not None:
+                await asyncio.wait([self._reader])
+            await asyncio.sleep(RECONNECT_S)
 
     def close(self) -> None:
         """Drop the connection."""

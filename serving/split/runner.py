@@ -22,16 +22,27 @@ class RowsEndpoint:
     def __init__(self, inner: App) -> None:
         self.backends: Mapping[str, Backend] = {}
         """Schedulers by model, set once they are loaded."""
+        self.left = asyncio.Event()
+        """Set while no front is connected."""
         self._inner = inner
+        self._fronts = 0
+        self.left.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope."""
         if scope["type"] != "websocket" or scope["path"] != ROWS_PATH:
             await self._inner(scope, receive, send)
             return
-        await receive()
-        await send({"type": "websocket.accept"})
-        await _Connection(self.backends, send).serve(receive)
+        self._fronts += 1
+        self.left.clear()
+        try:
+            await receive()
+            await send({"type": "websocket.accept"})
+            await _Connection(self.backends, send).serve(receive)
+        finally:
+            self._fronts -= 1
+            if not self._fronts:
+                self.left.set()
 
 
 class _Connection:

@@ -71,6 +71,14 @@ def test_a_model_that_gives_vectors_has_to_describe_them(tiny: Bundle, tales: Bu
     assert getattr(tales.manifest, field) is None
 
 
+@pytest.mark.parametrize("sizes", [[16, 8], [8, 8], [0, 8], [-8, 8], [8, 32], [8, 64]])
+def test_matryoshka_sizes_rise_and_are_shorter_than_the_vector(tiny: Bundle, sizes: list[int]) -> None:
+    fields = tiny.manifest.model_dump()
+    assert Manifest.model_validate({**fields, "matryoshka": [1, 31]}).matryoshka == [1, 31]
+    with pytest.raises(ValidationError, match="matryoshka"):
+        Manifest.model_validate({**fields, "matryoshka": sizes})
+
+
 def test_a_manifest_from_before_there_were_classifiers_opens(copy: Bundle) -> None:
     path = copy.root / MANIFEST_FILE
     fields = json.loads(path.read_text())
@@ -107,6 +115,15 @@ def test_golden_vectors_notice_a_wrong_output(copy: Bundle) -> None:
     spoiled[1] = -spoiled[1]
     with pytest.raises(BundleError, match="cosine"):
         golden.check(spoiled, 0.9999)
+
+
+def test_golden_vectors_notice_what_is_only_wrong_when_they_are_cut() -> None:
+    golden = Golden(["a"], np.array([[0.02, 0.01, 1.0, 1.0]], dtype=np.float32))
+    spoiled = np.array([[0.01, 0.02, 1.0, 1.0]], dtype=np.float32)
+    golden.check(spoiled, 0.999)
+    golden.check(golden.outputs, 0.999, sizes=[2])
+    with pytest.raises(BundleError, match=r"cosine 0\.8"):
+        golden.check(spoiled, 0.999, sizes=[2])
 
 
 def test_golden_scores_notice_a_score_that_is_off(tales: Bundle) -> None:

@@ -22,10 +22,15 @@ class Server:
     url: str
     process: subprocess.Popen[bytes]
     log: Path
+    grpc_port: int
 
     @property
     def port(self) -> int:
         return int(self.url.rsplit(":", 1)[1])
+
+    @property
+    def grpc_address(self) -> str:
+        return f"127.0.0.1:{self.grpc_port}"
 
     def memory_bytes(self) -> int:
         """Resident memory of the server and its workers."""
@@ -45,18 +50,19 @@ class Server:
 
 def start(folder: Path, log: Path, target: str = ".", **environment: str) -> Server:
     """Start a server in `folder`, not waiting for it."""
-    port = free_port()
+    port, grpc_port = free_port(), free_port()
+    listening = {"JUBAKO_GRPC_PORT": str(grpc_port), "JUBAKO_GRPC__HOST": "127.0.0.1"}
     command = [sys.executable, "-m", "bentoml", "serve", target, "--host", "127.0.0.1", "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**os.environ, **environment},
+            env={**os.environ, **listening, **environment},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    return Server(f"http://127.0.0.1:{port}", process, log)
+    return Server(f"http://127.0.0.1:{port}", process, log, grpc_port)
 
 
 @contextmanager

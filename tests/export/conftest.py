@@ -30,6 +30,7 @@ def config(encoder_folder: Path) -> TextExportConfig:
     return TextExportConfig(
         name="odd-one",
         source=str(encoder_folder),
+        matryoshka=[8, 16],
         probe_texts=96,
         calibration_texts=16,
         fp16_probe_texts=16,

@@ -20,6 +20,12 @@ def test_shipped_config_is_valid_and_arguments_override_it() -> None:
     assert read_config(source="a/bge-small", name="mine").name == "mine"
 
 
+def test_matryoshka_sizes_have_to_rise(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("matryoshka: [128, 64]")
+    with pytest.raises(ExportError, match="matryoshka: Value error, sizes have to rise"):
+        read_config(tmp_path / "c.yaml")
+
+
 def test_a_wrong_field_is_named(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("probe_texts: many")
     with pytest.raises(ExportError, match="probe_texts"):

@@ -41,6 +41,20 @@ def test_manifest_carries_the_checkpoints_settings(exported: Bundle) -> None:
     assert (manifest.pooling, manifest.normalized, manifest.dimensions) == ("cls", False, 24)
     assert (manifest.max_tokens, manifest.prompts, manifest.default_prompt) == (40, {"query": "find: "}, "query")
     assert manifest.similarity == "dot"
+    assert manifest.matryoshka == [8, 16]
+
+
+def test_parity_is_of_cut_vectors_too(exported: Bundle) -> None:
+    for graph in exported.manifest.graphs:
+        outputs = embed(run_graph(exported.path_of(graph)), _tokenizer(exported), exported.golden.inputs)
+        exported.golden.check(outputs, graph.parity.min_cosine - 0.005, exported.manifest.matryoshka)
+
+
+def test_a_matryoshka_size_that_the_checkpoint_does_not_reach_is_refused(
+    config: TextExportConfig, tmp_path: Path
+) -> None:
+    with pytest.raises(ExportError, match="matryoshka: 24 is not below the checkpoint's 24 dimensions"):
+        build_bundle(config.model_copy(update={"matryoshka": [8, 24]}), tmp_path)
 
 
 def test_fp32_graph_agrees_with_sentence_transformers(exported: Bundle, encoder_folder: Path) -> None:

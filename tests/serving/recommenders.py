@@ -243,6 +243,7 @@ def _manifest(record: Subject, items: int, similarity: Literal["cosine", "dot"])
         pooling="sum",
         normalized=similarity == "cosine",
         dimensions=DIMENSIONS,
+        matryoshka=[4, 8],
         max_tokens=64,
         graphs=[graph],
         files={graph.file: blank, EXACT_FILE: blank},

@@ -1,11 +1,17 @@
 """Everything a client can send wrong gets a clear 4xx: the code, what to do, and the parameter at fault."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
+
+from serving.api.front import Front
+from serving.core import Core
+from tests.serving.api.conftest import behind_the_front
 
 JSON = {"content-type": "application/json"}
 
@@ -32,6 +38,20 @@ CASES = [
     Case("a raw null byte", b'{"inputs": ["a\x00b"]}', 400, "malformed"),
     Case("half a surrogate pair", b'{"inputs": ["\\ud800"]}', 400, "malformed"),
     Case("brackets without end", b"[" * 100_000, 400, "malformed"),
+    Case("objects without end", b'{"inputs":' * 10_000, 400, "malformed"),
+    Case("a list too deep", b'{"inputs": ' + b"[" * 300 + b"]" * 300 + b"}", 400, "malformed"),
+    Case("a deep list", b'{"inputs": ' + b"[" * 100 + b"]" * 100 + b"}", 422, "invalid_value", "inputs.0"),
+    Case("UTF-16", '{"inputs": ["a"]}'.encode("utf-16"), 400, "malformed"),
+    Case("two byte order marks", b"\xef\xbb\xbf\xef\xbb\xbf" + b'{"inputs": ["a"]}', 400, "malformed"),
+    Case("single quotes", b"{'inputs': ['a']}", 400, "malformed"),
+    Case("a comma too many", b'{"inputs": ["a"],}', 400, "malformed"),
+    Case("a comment", b'{"inputs": ["a"]} // greetings', 400, "malformed"),
+    Case("the second half of a surrogate pair", b'{"inputs": ["\\udc00"]}', 400, "malformed"),
+    Case("a surrogate pair the wrong way round", b'{"inputs": ["\\udc00\\ud800"]}', 400, "malformed"),
+    Case("a key that is half a surrogate pair", b'{"inputs": ["a"], "\\ud800": 1}', 400, "malformed"),
+    Case("a key without end", dumps(inputs=["a"], **{"k" * 100_000: 1}), 422, "invalid_value", "k" * 199 + "…"),
+    Case("a null byte in a key", dumps(inputs=["a"], **{"trun\0cate": True}), 422, "invalid_value", "trun\0cate"),
+    Case("the second of two values wrong", b'{"inputs": ["a"], "inputs": 5}', 422, "invalid_value", "inputs"),
     Case("a list", b"[1]", 422, "invalid_value"),
     Case("null", b"null", 422, "invalid_value"),
     Case("no inputs", b"{}", 422, "invalid_value", "inputs"),
@@ -48,6 +68,21 @@ CASES = [
     Case("unknown model", dumps(inputs=["a"], model="bookz"), 404, "unknown_model", "model"),
     Case("model a number", dumps(inputs=["a"], model=7), 422, "invalid_value", "model"),
     Case("unknown prompt", dumps(inputs=["a"], prompt="query"), 422, "invalid_value", "prompt"),
+    Case("a model's name without end", dumps(inputs=["a"], model="a" * 100_000), 404, "unknown_model", "model"),
+    Case("a model with a null byte", dumps(inputs=["a"], model="tiny\0"), 404, "unknown_model", "model"),
+    Case("a model of no name", dumps(inputs=["a"], model=""), 404, "unknown_model", "model"),
+    Case("dimensions in quotes", dumps(inputs=["a"], dimensions="8"), 422, "invalid_value", "dimensions"),
+    Case("dimensions true", dumps(inputs=["a"], dimensions=True), 422, "invalid_value", "dimensions"),
+    Case("dimensions with a point", dumps(inputs=["a"], dimensions=8.0), 422, "invalid_value", "dimensions"),
+    Case("dimensions below zero", dumps(inputs=["a"], dimensions=-1), 422, "invalid_value", "dimensions"),
+    Case("huge dimensions", dumps(inputs=["a"], dimensions=2**63), 422, "invalid_value", "dimensions"),
+    Case("enormous dimensions", b'{"inputs": ["a"], "dimensions": 1%b}' % (b"0" * 4000), 422, "invalid_value",
+         "dimensions"),
+    Case("dimensions without end", b'{"inputs": ["a"], "dimensions": 1%b}' % (b"0" * 9000), 400, "malformed"),
+    Case("dimensions infinite", b'{"inputs": ["a"], "dimensions": Infinity}', 422, "invalid_value", "dimensions"),
+    Case("dimensions beyond floats", b'{"inputs": ["a"], "dimensions": 1e999}', 422, "invalid_value", "dimensions"),
+    Case("an untrained size", dumps(inputs=["a"], dimensions=7), 422, "invalid_value", "dimensions"),
+    Case("truncate a number", dumps(inputs=["a"], truncate=1), 422, "invalid_value", "truncate"),
     Case("no dimensions", dumps(inputs=["a"], dimensions=0), 422, "invalid_value", "dimensions"),
     Case("more dimensions than there are", dumps(inputs=["a"], dimensions=33), 422, "invalid_value", "dimensions"),
     Case("dimensions NaN", b'{"inputs": ["a"], "dimensions": NaN}', 422, "invalid_value", "dimensions"),
@@ -83,6 +118,11 @@ CASES = [
     Case("half a label", dumps(inputs=["a"], top_k=1.5), 422, "invalid_value", "top_k", "/classify"),
     Case("a threshold below 0", dumps(inputs=["a"], threshold=-0.1), 422, "invalid_value", "threshold", "/classify"),
     Case("a threshold above 1", dumps(inputs=["a"], threshold=1.1), 422, "invalid_value", "threshold", "/classify"),
+    Case("threshold infinite", b'{"inputs": ["a"], "threshold": -Infinity}', 422, "invalid_value", "threshold",
+         "/classify"),
+    Case("enormous top_k of another kind", b'{"inputs": ["a"], "top_k": 1e999}', 422, "invalid_value", "top_k",
+         "/classify"),
+    Case("threshold in quotes", dumps(inputs=["a"], threshold="0.5"), 422, "invalid_value", "threshold", "/classify"),
     Case("threshold NaN", b'{"inputs": ["a"], "threshold": NaN}', 422, "invalid_value", "threshold", "/classify"),
     Case("one candidate", dumps(inputs=["a"], candidate_labels=["x"]), 422, "invalid_value", "candidate_labels",
          "/classify"),
@@ -140,6 +180,41 @@ async def test_json_under_another_media_type_is_understood(client: httpx.AsyncCl
     assert response.status_code == 200
 
 
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json; charset=utf-16", "application/json;charset=ISO-8859-1", 'application/json; charset="latin1"',
+     "application/json; charset="],
+)  # fmt: skip
+async def test_a_body_in_another_charset_is_refused_rather_than_misread(
+    client: httpx.AsyncClient, content_type: str
+) -> None:
+    body = '{"inputs": ["Ã©"]}'.encode()
+    response = await client.post("/embed", content=body, headers={"content-type": content_type})
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (415, "wrong_media_type", "content-type")
+
+
+async def test_messages_do_not_repeat_megabytes(client: httpx.AsyncClient) -> None:
+    response = await client.post("/embed", json={"inputs": ["a"], "model": "a" * 100_000})
+    assert len(response.content) < 1200
+
+
+async def test_a_body_that_comes_too_slowly_is_given_up(core: Core) -> None:
+    limits = core.settings.limits.model_copy(update={"body_ms": 20})
+    front = Front(behind_the_front, core.settings.model_copy(update={"limits": limits}))
+    front.core = core
+
+    async def half_a_body() -> AsyncIterator[bytes]:
+        yield b'{"inputs": '
+        await asyncio.sleep(10)
+        yield b'["a"]}'
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(front), base_url="http://test") as client:
+        response = await client.post("/embed", content=half_a_body())
+    assert (response.status_code, response.json()["error"]["code"]) == (408, "slow_body")
+    assert response.headers["connection"] == "close"
+
+
 async def test_a_body_that_grows_past_the_limit_is_refused_without_a_length(client: httpx.AsyncClient) -> None:
     async def chunks() -> Any:
         for _ in range(30):
@@ -163,10 +238,12 @@ async def test_a_time_limit_that_cannot_be_met_is_a_deadline_error(client: httpx
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("GET", "/embed", "POST"),
-        ("GET", "/classify", "POST"),
-        ("PUT", "/v1/embeddings", "POST"),
-        ("POST", "/models", "GET"),
+        ("GET", "/embed", "POST, OPTIONS"),
+        ("HEAD", "/embed", "POST, OPTIONS"),
+        ("GET", "/classify", "POST, OPTIONS"),
+        ("PUT", "/v1/embeddings", "POST, OPTIONS"),
+        ("POST", "/models", "GET, HEAD, OPTIONS"),
+        ("POST", "/v2/health/live", "GET, HEAD, OPTIONS"),
     ],
 )
 async def test_a_wrong_method_is_told_the_right_one(

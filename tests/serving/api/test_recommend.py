@@ -141,6 +141,18 @@ BAD: list[tuple[str, bytes, int, str, str | None]] = [
     ("fewer than none", b'{"k": -1}', 422, "invalid_value", "k"),
     ("very many", b'{"k": 51}', 422, "invalid_value", "k"),
     ("more than a number can hold", b'{"k": 1' + b"0" * 400 + b"}", 422, "invalid_value", "k"),
+    ("k an enormous number", b'{"k": 1' + b"0" * 4000 + b"}", 422, "invalid_value", "k"),
+    ("k a number without end", b'{"k": 1' + b"0" * 9000 + b"}", 400, "malformed", None),
+    ("an enormous id", b'{"items": [1' + b"0" * 4000 + b"]}", 404, "unknown_item", "items"),
+    ("half a surrogate pair as an id", b'{"user": {"id": "\\ud800"}}', 400, "malformed", None),
+    ("an enormous attribute", b'{"user": {"attributes": {"age": 1' + b"0" * 4000 + b"}}}", 422, "invalid_value",
+     "user.attributes"),
+    ("an infinite attribute", b'{"user": {"attributes": {"age": 1e999}}}', 422, "invalid_value", "user.attributes"),
+    ("an enormous year", b'{"record": {"title": "x", "year": 1' + b"0" * 4000 + b"}}", 422, "invalid_value",
+     "record.year"),
+    ("a deep filter", b'{"filters": {"any": {"tags": ' + b"[" * 150 + b"]" * 150 + b"}}}", 422, "invalid_value",
+     "filters.any.tags"),
+    ("a filter NaN", b'{"filters": {"any": {"tags": [NaN]}}}', 422, "invalid_value", "filters.any.tags"),
     ("k a string", b'{"k": "5"}', 422, "invalid_value", "k"),
     ("k a fraction", b'{"k": 1.5}', 422, "invalid_value", "k"),
     ("k a boolean", b'{"k": true}', 422, "invalid_value", "k"),
@@ -199,7 +211,7 @@ async def test_a_time_limit_that_cannot_be_met_is_a_deadline_error(client: httpx
 
 async def test_a_wrong_method_is_told_the_right_one(client: httpx.AsyncClient) -> None:
     response = await client.get("/recommend")
-    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    assert (response.status_code, response.headers["allow"]) == (405, "POST, OPTIONS")
 
 
 async def test_openapi_tells_the_shapes(client: httpx.AsyncClient) -> None:

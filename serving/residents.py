@@ -1,0 +1,56 @@
+"""What a front and a runner do at the stages of their lifecycle."""
+
+import asyncio
+from collections.abc import Sequence
+
+from serving.api.front import Front
+from serving.api.rpc.server import RpcServer
+from serving.settings import Settings
+from serving.split.remote import Runner
+from serving.split.runner import RowsEndpoint
+
+
+class FrontResident:
+    """Starts and stops gRPC with a front, and makes both of them not ready in time."""
+
+    def __init__(self, front: Front, rpc: RpcServer, runners: Sequence[Runner], settings: Settings) -> None:
+        self._front = front
+        self._rpc = rpc
+        self._runners = runners
+        self._delay_s = settings.lifecycle.drain_delay_ms / 1000
+        self._connections: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Start gRPC, and connect to the runners there are."""
+        self._connections = [asyncio.create_task(runner.keep()) for runner in self._runners]
+        await self._rpc.start()
+
+    async def give_notice(self) -> None:
+        """Be not ready, for as long as balancers need to notice."""
+        if self._front.core is not None:
+            self._front.core.stopping = True
+        await self._rpc.announce()
+        await asyncio.sleep(self._delay_s)
+
+    async def drain(self, grace_s: float) -> None:
+        """Drain gRPC; HTTP is drained by its own server."""
+        await self._rpc.drain(grace_s)
+
+
+class RunnerResident:
+    """Keeps a runner until the fronts that need it are gone: the supervisor signals all of them at once."""
+
+    def __init__(self, endpoint: RowsEndpoint, settings: Settings) -> None:
+        self._endpoint = endpoint
+        self._delay_s = settings.lifecycle.drain_delay_ms / 1000
+
+    async def start(self) -> None:
+        """Do nothing: a runner has an HTTP server alone."""
+
+    async def give_notice(self) -> None:
+        """Wait until no front is connected; one that is not yet connected has the delay to do so."""
+        await asyncio.sleep(self._delay_s)
+        await self._endpoint.left.wait()
+
+    async def drain(self, grace_s: float) -> None:
+        """Do nothing: fronts have their answers before they leave."""

@@ -1,0 +1,1 @@
+"""The messages that server and clients exchange over gRPC, made from `proto/` by `python -m wire.generate`."""

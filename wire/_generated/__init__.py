@@ -1,0 +1,1 @@
+"""Made by `make proto`; edit the files of `proto/` instead."""
