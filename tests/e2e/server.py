@@ -15,6 +15,7 @@ import httpx
 import psutil
 
 START_S = 60.0
+LOG_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,13 @@ class Server:
         parent = psutil.Process(self.process.pid)
         return sum(process.memory_info().rss for process in [parent, *parent.children(recursive=True)])
 
+    def await_log(self, *lines: str) -> None:
+        """Wait until the log holds all of these; it is written in batches."""
+        give_up = time.monotonic() + LOG_S
+        while not all(line in (log := self.log.read_text()) for line in lines):
+            assert time.monotonic() < give_up, log
+            time.sleep(0.05)
+
     def stop(self) -> None:
         """Ask the server to stop, as an orchestrator would, and wait until it has."""
         if self.process.poll() is None:
@@ -51,18 +59,35 @@ class Server:
 def start(folder: Path, log: Path, target: str = ".", **environment: str) -> Server:
     """Start a server in `folder`, not waiting for it."""
     port, grpc_port = free_port(), free_port()
-    listening = {"JUBAKO_GRPC_PORT": str(grpc_port), "JUBAKO_GRPC__HOST": "127.0.0.1"}
+    own = {
+        "JUBAKO_GRPC_PORT": str(grpc_port),
+        "JUBAKO_GRPC__HOST": "127.0.0.1",
+        "BENTOML_HOME": str(own_home(log.parent / f"home-{port}")),
+    }
     command = [sys.executable, "-m", "bentoml", "serve", target, "--host", "127.0.0.1", "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**os.environ, **listening, **environment},
+            env={**os.environ, **own, **environment},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
     return Server(f"http://127.0.0.1:{port}", process, log, grpc_port)
+
+
+def own_home(folder: Path) -> Path:
+    """Make `folder` a BentoML home with the models and Bentos of the tests' own.
+
+    A server that starts empties the metrics in its home, also those of another one that runs there.
+    """
+    folder.mkdir()
+    for store in ("models", "bentos"):
+        shared = Path(os.environ["BENTOML_HOME"]) / store
+        shared.mkdir(exist_ok=True)
+        (folder / store).symlink_to(shared)
+    return folder
 
 
 @contextmanager

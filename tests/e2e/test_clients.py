@@ -61,9 +61,4 @@ def test_metrics_tell_what_was_computed(tiny_server: Server) -> None:
 def test_the_access_log_tells_every_request(tiny_server: Server) -> None:
     httpx.post(f"{tiny_server.url}/embed", json={"inputs": ["x"] * 101, "dimensions": 8})
     httpx.get(f"{tiny_server.url}/models/nothing")
-    for _ in range(50):
-        log = tiny_server.log.read_text()
-        if "GET /models/nothing 404" in log and "POST /embed 200" in log:
-            return
-        httpx.get(f"{tiny_server.url}/livez")
-    raise AssertionError(log)
+    tiny_server.await_log("GET /models/nothing 404", "POST /embed 200")

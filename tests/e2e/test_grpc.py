@@ -65,11 +65,7 @@ def test_calls_are_in_the_metrics_and_in_the_access_log(tiny_server: Server, cha
     for status in ("OK", "NOT_FOUND"):
         line = rf'jubako_request_seconds_count\{{endpoint="/jubako.v1.Encoder/Embed",status="{status}"\}} [1-9]'
         assert re.search(line, metrics)
-    for _ in range(50):
-        if "GRPC /jubako.v1.Encoder/Embed NOT_FOUND" in tiny_server.log.read_text():
-            return
-        httpx.get(f"{tiny_server.url}/livez")
-    raise AssertionError(tiny_server.log.read_text())
+    tiny_server.await_log("GRPC /jubako.v1.Encoder/Embed NOT_FOUND")
 
 
 @pytest.mark.parametrize("path", ["/jubako.v1.Encoder/Embedd", "/a/b"])
