@@ -39,9 +39,13 @@ class Server:
         log: Path | None = None,
     ) -> None:
         self.port = port
+        self.grpc_port = free_port()
+        """For those that serve gRPC besides; each server has its own, since several run side by side."""
         self.log = log
         self._command = list(command)
-        self._env = {**os.environ, "PYTHONPATH": str(ROOT), "BENTOML_DO_NOT_TRACK": "True", **(env or {})}
+        common = {"PYTHONPATH": str(ROOT), "BENTOML_DO_NOT_TRACK": "True"}
+        grpc = {"JUBAKO_GRPC_PORT": str(self.grpc_port), "JUBAKO_GRPC__HOST": "127.0.0.1"}
+        self._env = {**os.environ, **common, **grpc, **(env or {})}
         self._probe = probe
         self._process: subprocess.Popen[bytes] | None = None
 
