@@ -30,10 +30,11 @@ format: $(VENV)/.dev
 proto: $(VENV)/.dev ## Make the gRPC modules in wire/_generated anew from proto/
 	$(BIN)/python -m wire.generate
 
-bench: $(VENV)/.dev ## Measure this machine: engine bound, BentoML's batching, Jubako, in one run
+bench: $(VENV)/.dev ## Measure this machine: engine bound, BentoML's batching, Jubako, in one run; the search; the protocols
 	$(BIN)/jubako export text --if-missing
 	$(BIN)/python -m loadtests.bench
 	$(BIN)/python -m loadtests.search_bench
+	$(BIN)/python -m loadtests.protocol_bench
 
 $(VENV)/.serve: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

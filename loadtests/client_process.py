@@ -8,7 +8,9 @@ import asyncio
 import gc
 import os
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -19,10 +21,10 @@ from loadtests.plan import Plan, Record
 async def load(plan: Plan) -> Record:
     """Carry out a plan in this process."""
     loop = ClosedLoop if plan.rate_per_s is None else OpenLoop
-    return await loop(plan, _mark).run()
+    return await loop(plan, mark).run()
 
 
-def main(plan_file: str, record_file: str) -> None:
+def main(plan_file: str, record_file: str, work: Callable[[Plan], Coroutine[Any, Any, Record]] = load) -> None:
     """Read the plan, load the server, write the record."""
     plan = Plan.read(Path(plan_file))
     if plan.core is not None:
@@ -30,13 +32,14 @@ def main(plan_file: str, record_file: str) -> None:
     gc.freeze()
     gc.disable()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        record = runner.run(load(plan))
+        record = runner.run(work(plan))
     record.write(Path(record_file))
 
 
-def _mark(word: str) -> None:
+def mark(word: str) -> None:
+    """Tell whoever reads standard output that an edge of the window is reached."""
     print(word, flush=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1], sys.argv[2])

@@ -12,17 +12,31 @@ import httptools
 from loadtests.plan import LOST
 
 
+class Line(Protocol):
+    """What carries at most one request at a time: a connection, or a client of one that is shared."""
+
+    job: int
+    """The owner's number for the request under way; -1 when there is none."""
+    closing: bool
+
+    def send(self, job: int, data: bytes) -> None:
+        """Send a request; the answer is reported to the owner."""
+
+    def close(self) -> None:
+        """Close the line."""
+
+
 class Owner(Protocol):
-    """Who is told what becomes of a connection."""
+    """Who is told what becomes of a line."""
 
-    def opened(self, connection: "Connection") -> None:
-        """Take a connection that can carry a request now."""
+    def opened(self, line: Line) -> None:
+        """Take a line that can carry a request now."""
 
-    def answered(self, connection: "Connection", status: int) -> None:
-        """Take the answer to the request under way; the connection is free again unless it is `closing`."""
+    def answered(self, line: Line, status: int) -> None:
+        """Take the answer to the request under way; the line is free again unless it is `closing`."""
 
-    def closed(self, connection: "Connection") -> None:
-        """Let go of a connection; a request under way on it has been reported as lost before."""
+    def closed(self, line: Line) -> None:
+        """Let go of a line; a request under way on it has been reported as lost before."""
 
 
 class Connection(asyncio.Protocol):
@@ -30,7 +44,6 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, owner: Owner) -> None:
         self.job = -1
-        """The owner's number for the request under way; -1 when there is none."""
         self.closing = False
         self._owner = owner
         self._parser = httptools.HttpResponseParser(self)

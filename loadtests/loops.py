@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtests.http_client import Connection
+from loadtests.http_client import Connection, Line
 from loadtests.plan import LOST, NS, Plan, Record, render
 
 RECONNECT_S = 0.1
@@ -58,7 +58,7 @@ class Loop:
         self._under_way = 0
         self._open = 0
         """Connections that are open or being opened."""
-        self._connections: set[Connection] = set()
+        self._lines: set[Line] = set()
         self._stopped = False
         self._drained: asyncio.Future[None] | None = None
 
@@ -74,41 +74,41 @@ class Loop:
         await self._drain()
         return self._record(start, stop, cpu)
 
-    def opened(self, connection: Connection) -> None:
+    def opened(self, line: Line) -> None:
         """Count a new connection and use it."""
-        self._connections.add(connection)
-        self._ready(connection)
+        self._lines.add(line)
+        self._ready(line)
 
-    def answered(self, connection: Connection, status: int) -> None:
+    def answered(self, line: Line, status: int) -> None:
         """Write down an answer."""
-        job, connection.job = connection.job, -1
+        job, line.job = line.job, -1
         self._jobs.done_ns[job] = time.perf_counter_ns()
         self._jobs.status[job] = status
         self._under_way -= 1
-        if not connection.closing:
-            self._ready(connection)
+        if not line.closing:
+            self._ready(line)
         if self._drained is not None and not self._pending() and not self._drained.done():
             self._drained.set_result(None)
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, line: Line) -> None:
         """Let go of a connection."""
-        self._connections.discard(connection)
+        self._lines.discard(line)
         self._open -= 1
 
     def _begin(self) -> None:
         raise NotImplementedError
 
-    def _ready(self, connection: Connection) -> None:
+    def _ready(self, line: Line) -> None:
         raise NotImplementedError
 
     def _pending(self) -> int:
         """Requests of the run that still want an answer."""
         return self._under_way
 
-    def _send(self, connection: Connection, job: int) -> None:
+    def _send(self, line: Line, job: int) -> None:
         self._jobs.sent_ns[job] = time.perf_counter_ns()
         self._under_way += 1
-        connection.send(job, self._data[job % len(self._data)])
+        line.send(job, self._data[job % len(self._data)])
 
     def _connect(self) -> None:
         self._open += 1
@@ -131,8 +131,8 @@ class Loop:
         if self._pending():
             self._drained = asyncio.get_running_loop().create_future()
             await asyncio.wait([self._drained], timeout=self._plan.grace_s)
-        for connection in list(self._connections):
-            connection.close()
+        for line in list(self._lines):
+            line.close()
 
     def _record(self, start_ns: int, stop_ns: int, cpu_s: float) -> Record:
         """Return every request of the run; those without an answer by now count as lost now."""
@@ -156,15 +156,15 @@ class ClosedLoop(Loop):
         for _ in range(self._plan.connections):
             self._connect()
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, line: Line) -> None:
         """Replace a connection that broke."""
-        super().closed(connection)
+        super().closed(line)
         if not self._stopped:
             asyncio.get_running_loop().call_later(RECONNECT_S, self._reconnect)
 
-    def _ready(self, connection: Connection) -> None:
+    def _ready(self, line: Line) -> None:
         if not self._stopped:
-            self._send(connection, self._jobs.add(time.perf_counter_ns()))
+            self._send(line, self._jobs.add(time.perf_counter_ns()))
 
 
 class OpenLoop(Loop):
@@ -176,19 +176,19 @@ class OpenLoop(Loop):
         self._schedule = deque(poisson_schedule(plan.rate_per_s, plan.warmup_s + plan.duration_s, plan.seed).tolist())
         self._origin_ns = 0
         self._waiting: deque[int] = deque()
-        self._free: deque[Connection] = deque()
+        self._free: deque[Line] = deque()
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, line: Line) -> None:
         """Open another connection for those who wait."""
-        super().closed(connection)
+        super().closed(line)
         self._match()
 
     def _begin(self) -> None:
         self._origin_ns = time.perf_counter_ns()
         self._arrive()
 
-    def _ready(self, connection: Connection) -> None:
-        self._free.append(connection)  # the longest unused goes first, so that none idles into the server's timeout
+    def _ready(self, line: Line) -> None:
+        self._free.append(line)  # the longest unused goes first, so that none idles into the server's timeout
         self._match()
 
     def _pending(self) -> int:
@@ -206,8 +206,8 @@ class OpenLoop(Loop):
 
     def _match(self) -> None:
         while self._waiting and self._free:
-            connection = self._free.popleft()
-            if not connection.closing:
-                self._send(connection, self._waiting.popleft())
+            line = self._free.popleft()
+            if not line.closing:
+                self._send(line, self._waiting.popleft())
         if self._waiting and self._open < self._plan.connections:
             self._connect()

@@ -4,7 +4,7 @@ import fcntl
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,8 @@ from loadtests.servers import ROOT, Server
 from loadtests.summary import Window, summarise
 
 ResultT = TypeVar("ResultT")
+
+HTTP_CLIENT = ("loadtests.client_process",)
 
 EDGE_S = 30.0
 """How long the load process may take beyond the plan's own times before it is given up."""
@@ -55,7 +57,11 @@ class Measurement:
 
 
 def measure(
-    server: Server, plan: Plan, prefix: str | None = None, lock: Path | None = None
+    server: Server,
+    plan: Plan,
+    prefix: str | None = None,
+    lock: Path | None = None,
+    client: Sequence[str] = HTTP_CLIENT,
 ) -> tuple[Measurement, Record]:
     """Carry out a plan in a load process and return what came of it.
 
@@ -64,6 +70,7 @@ def measure(
         plan: what to send.
         prefix: of the server's batch counters at /metrics; None when it has none.
         lock: a file to hold locked meanwhile, so that measurements that share a machine take turns.
+        client: module of the load process, and its arguments before the files.
 
     Raises:
         RuntimeError: the load process failed.
@@ -71,7 +78,7 @@ def measure(
     with tempfile.TemporaryDirectory() as folder, exclusive(lock):
         plan_file, record_file = Path(folder, "plan.json"), Path(folder, "record.npz")
         plan.write(plan_file)
-        with _load_process(plan_file, record_file, plan) as marks:
+        with _load_process([*client, str(plan_file), str(record_file)], plan) as marks:
             _await_mark(marks, "start")
             begin = Sample.take(server, prefix)
             _await_mark(marks, "stop")
@@ -96,10 +103,9 @@ def _combine(window: Window, begin: Sample, end: Sample, rss_mib: float) -> Meas
 
 
 @contextmanager
-def _load_process(plan_file: Path, record_file: Path, plan: Plan) -> Iterator[IO[str]]:
+def _load_process(arguments: Sequence[str], plan: Plan) -> Iterator[IO[str]]:
     """Run the load process and yield its marks; it is gone afterwards, whatever happens."""
-    command = [sys.executable, "-m", "loadtests.client_process", str(plan_file), str(record_file)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-m", *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             yield process.stdout

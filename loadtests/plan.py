@@ -114,12 +114,13 @@ def require_loopback(host: str) -> None:
 
 def render(plan: Plan) -> list[bytes]:
     """Return the bytes of each request as they go over the wire."""
-    return [_render(plan, request.body.encode()) for request in plan.requests]
+    return [http_request(plan, request.body.encode()) for request in plan.requests]
 
 
-def _render(plan: Plan, body: bytes) -> bytes:
+def http_request(plan: Plan, body: bytes, extra: str = "") -> bytes:
+    """Return the bytes of one request; `extra` are further lines of its head, each with its end."""
     head = (
         f"{plan.method} {plan.path} HTTP/1.1\r\nhost: {plan.host}:{plan.port}\r\n"
-        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n{extra}\r\n"
     )
     return head.encode() + body

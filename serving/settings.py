@@ -125,7 +125,7 @@ class Grpc(Section):
     """Streams of embed requests that are open at once; more get RESOURCE_EXHAUSTED."""
     max_stream_rows: int = Field(4096, gt=0)
     """Inputs of one stream that may be on their way at once; nothing more is read until some are answered."""
-    stream_wait_ms: float = Field(1000, gt=0)
+    stream_wait_ms: float = Field(1500, gt=0)
     """How long an input of a stream should take: as long as they are faster the stream is given more of its rows,
     while they are slower fewer, so that it keeps the device busy and leaves others their turn."""
     max_watchers: int = Field(256, gt=0)
