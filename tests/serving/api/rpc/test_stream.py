@@ -184,7 +184,7 @@ async def test_a_thousand_cancelled_streams_leave_nothing(gated: Gated) -> None:
             for _ in range(10):
                 await asyncio.gather(*(one(stub) for _ in range(25)))
             await until(lambda: gated.admission.held_tokens == held)
-            await until(lambda: len(asyncio.all_tasks()) <= at_rest + 1)
+            await until(lambda: len(asyncio.all_tasks()) <= at_rest + 1, seconds=20)
             gc.collect()
             sizes.append(psutil.Process().memory_info().rss)
         assert sizes[-1] - sizes[1] < 4 * 2**20, sizes
