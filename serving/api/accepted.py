@@ -2,7 +2,8 @@
 
 import asyncio
 
-from serving.api.asgi import App, Message, Receive, Scope, Send, error_answer, send_answer
+from serving.api.asgi import App, Message, Receive, Scope, Send, send_answer
+from serving.api.oip.http import teller
 from serving.api.request_ids import answer_headers, request_id
 from serving.errors import Code, JubakoError
 from serving.metrics import LoopMetrics
@@ -55,12 +56,13 @@ class Accepted:
 class _Answer:
     """The sending side of one request."""
 
-    __slots__ = ("_accepted", "_headers", "_keeps_alive", "_send", "begun")
+    __slots__ = ("_accepted", "_headers", "_keeps_alive", "_path", "_send", "begun")
 
     def __init__(self, accepted: Accepted, scope: Scope, send: Send) -> None:
         self.begun = False
         self._accepted = accepted
         self._headers = scope["headers"]
+        self._path = scope["path"]
         self._keeps_alive = scope["http_version"].startswith("1")  # HTTP/2 knows no such header
         self._send = send
 
@@ -73,5 +75,5 @@ class _Answer:
 
     async def refuse(self) -> None:
         message = "the server ends before it can answer; send the request again"
-        answer = error_answer(JubakoError(Code.NOT_READY, message, retry_after_s=1))
+        answer = teller(self._path)(JubakoError(Code.NOT_READY, message, retry_after_s=1), None)
         await send_answer(self.send, answer, answer_headers(request_id(self._headers)))

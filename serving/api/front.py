@@ -202,7 +202,7 @@ def _other_answer(scope: Scope, status: int, headers: Iterable[tuple[bytes, byte
         allow = [(name, value) for name, value in headers if name == b"allow"]
         return error_answer(JubakoError(Code.WRONG_METHOD, f"{path} does not take {scope['method']}"), allow)
     error = JubakoError(Code.UNKNOWN_PATH, f"nothing is served at {path!r}; /docs lists what is")
-    return oip.tell_error(error) if path.startswith(oip.ROOT) else error_answer(error)
+    return oip.teller(path)(error, None)
 
 
 def _route(path: str) -> Route | None:

@@ -139,10 +139,13 @@ async def test_at_the_limit_what_runs_and_what_comes_gets_503(uvicorn_told: list
         await app.entered.wait()
         await tell_to_stop()
         refused = [await call, await client.get("/")]
+        told_by_protocol = await client.get("/v2/health/ready")
         await asyncio.wait_for(died.wait(), 1)
     for answer in refused:
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")
         assert (answer.headers["retry-after"], answer.headers["connection"]) == ("1", "close")
+    assert told_by_protocol.status_code == 503
+    assert told_by_protocol.json()["error"].startswith("not_ready: ")
     assert resident.told[-1] == "drain at once"
 
 

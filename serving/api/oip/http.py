@@ -1,5 +1,7 @@
 """The protocol's endpoints over HTTP."""
 
+from collections.abc import Callable
+
 from serving.api.asgi import Answer, Headers, Request, error_answer, json_answer
 from serving.api.oip.bodies import read, write
 from serving.api.oip.inference import infer, served
@@ -40,6 +42,11 @@ def tell_error(error: JubakoError, headers: Headers | None = None) -> Answer:
         told = f"{told} ({error.param})"
     answer = error_answer(error, headers)
     return json_answer({"error": told}, answer.status, answer.headers)
+
+
+def teller(path: str) -> Callable[[JubakoError, Headers | None], Answer]:
+    """Return what tells an error at a path: in the protocol's words below its root, elsewhere in the contract's."""
+    return tell_error if path.startswith(ROOT) else error_answer
 
 
 async def server(core: Core, request: Request) -> Answer:
