@@ -13,6 +13,9 @@ from typing import Generic, Protocol, TypeVar
 BUCKETS_PER_OCTAVE = 8
 """Rows of one bucket differ in length by at most 2^(1/8), nine percent."""
 
+SPARED_DEAD = 64
+"""Dead rows that are left where they are: sweeping for fewer is not worth its time."""
+
 
 class Waiting(Protocol):
     """What the policy needs to know of a row."""
@@ -47,6 +50,7 @@ class WaitingRoom(Generic[RowT]):
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
         self._buckets: dict[int, deque[RowT]] = {}
+        self._died = 0
 
     def __len__(self) -> int:
         return sum(map(len, self._buckets.values()))
@@ -54,6 +58,16 @@ class WaitingRoom(Generic[RowT]):
     def add(self, row: RowT) -> None:
         """Let a row wait."""
         self._buckets.setdefault(bucket_of(row.tokens), deque()).append(row)
+
+    def note_dead(self, rows: int) -> None:
+        """Note that so many rows have died, waiting here or not.
+
+        A cut drops the dead it meets; while nothing is cut they would pile up, as callers come and go. So the room is
+        swept when they may be half of it, which costs each of them a constant share.
+        """
+        self._died += rows
+        if self._died > SPARED_DEAD + len(self) / 2:
+            self._sweep()
 
     def cut(self) -> list[RowT]:
         """Take the next micro-batch out of the room; empty when nobody alive waits."""
@@ -77,6 +91,11 @@ class WaitingRoom(Generic[RowT]):
         shorter = max((at for at in self._buckets if at <= seed_at), default=None)
         longer = min((at for at in self._buckets if at > seed_at), default=None)
         return [at for at in (shorter, longer) if at is not None]
+
+    def _sweep(self) -> None:
+        swept = {at: deque(row for row in bucket if not row.dead) for at, bucket in self._buckets.items()}
+        self._buckets = {at: bucket for at, bucket in swept.items() if bucket}
+        self._died = 0
 
     def _drop_dead_heads(self) -> None:
         for at in list(self._buckets):

@@ -118,7 +118,11 @@ class Scheduler:
             async with asyncio.timeout(deadline - self._clock()):
                 await ticket.future
         except TimeoutError as error:
+            self._room.note_dead(len(rows))
             raise _late() from error
+        except asyncio.CancelledError:
+            self._room.note_dead(len(rows))
+            raise
         finally:
             self._admission.release(tokens)
         self._refuse_if_late(deadline)

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.batching import Budget, WaitingRoom, bucket_of
+from serving.batching import SPARED_DEAD, Budget, WaitingRoom, bucket_of
 
 
 @dataclass(eq=False)
@@ -77,6 +77,20 @@ def test_dead_rows_never_leave() -> None:
     assert [row.sequence for row in room.cut()] == [1, 3, 5]
     assert room.cut() == []
     assert len(room) == 0
+
+
+def test_the_dead_do_not_pile_up_while_nothing_is_cut() -> None:
+    room: WaitingRoom[Length] = WaitingRoom(Budget(tokens=1000, rows=100, padding_ratio=2.0))
+    alive = [Length(tokens, sequence=tokens) for tokens in range(1, 11)]
+    for row in alive:
+        room.add(row)
+    for sequence in range(100, 10_000):
+        dying = Length(5, sequence)
+        room.add(dying)
+        dying.dead = True
+        room.note_dead(1)
+        assert len(room) <= 10 * len(alive) + 2 * SPARED_DEAD
+    assert sorted(row.tokens for batch in cut_all(room) for row in batch) == list(range(1, 11))
 
 
 def test_lengths_of_one_bucket_differ_by_less_than_a_tenth() -> None:
