@@ -25,7 +25,8 @@ from loadtests.report import table
 from loadtests.servers import ROOT
 from loadtests.stored import stored_classifiers
 from serving.api.classify import label_lists
-from serving.api.schemas import ClassifyBody, parse
+from serving.api.parsing import parse
+from serving.api.schemas import ClassifyBody
 from serving.classifying import Classified, LabelName
 from serving.model import Result
 

@@ -7,7 +7,8 @@ import numpy as np
 import orjson
 
 from serving.api.asgi import Answer, Request
-from serving.api.schemas import ClassifyBody, parse
+from serving.api.parsing import parse
+from serving.api.schemas import ClassifyBody
 from serving.api.timing import server_timing, timeout_ms
 from serving.classifying import Classified, LabelName
 from serving.core import ClassifyAnswer, ClassifyQuery, Core

@@ -49,6 +49,7 @@ PAGE = b"""<!doctype html>
 <head>
 <meta charset="utf-8">
 <title>Jubako API</title>
+<script>if (location.pathname.endsWith("/")) location.replace(location.pathname.slice(0, -1) + location.hash)</script>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="static_content/swagger-ui.css">
 </head>

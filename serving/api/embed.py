@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from serving.api.asgi import Answer, Request, json_answer
-from serving.api.schemas import EmbedBody, OpenAIBody, parse
+from serving.api.parsing import parse
+from serving.api.schemas import EmbedBody, OpenAIBody
 from serving.api.timing import server_timing, timeout_ms
 from serving.core import Core, EmbedAnswer, EmbedQuery
 from serving.errors import JubakoError

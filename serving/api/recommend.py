@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 
 from serving.api.asgi import Answer, Request
+from serving.api.parsing import parse
 from serving.api.recommend_schemas import RecommendBody
-from serving.api.schemas import parse
 from serving.api.timing import server_timing, timeout_ms
 from serving.core import Core, RecommendAnswer, RecommendQuery
 from serving.recommending import Asked, Item, Nearest, Reason, ScoreParts, Shared

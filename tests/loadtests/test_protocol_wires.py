@@ -10,8 +10,9 @@ from loadtests.protocol_wires import GRPC, HTTP, OIP_GRPC, OIP_HTTP, WIRES, Wire
 from serving.api.asgi import Request as HttpRequest
 from serving.api.oip import bodies, messages
 from serving.api.oip.reading import texts as texts_of
+from serving.api.parsing import parse
 from serving.api.rpc.reading import embed_body
-from serving.api.schemas import EmbedBody, parse
+from serving.api.schemas import EmbedBody
 from serving.settings import Limits
 from wire._generated import encoder_pb2, predict_pb2
 

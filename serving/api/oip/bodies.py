@@ -11,7 +11,7 @@ from serving.api.asgi import Answer, Request, json_answer
 from serving.api.oip.inference import Inference, Inferred, Parameter
 from serving.api.oip.schemas import InferBody, InferInput
 from serving.api.oip.tensors import Form, Tensor, from_binary, from_json, most_elements, to_binary, to_json
-from serving.api.schemas import parse
+from serving.api.parsing import parse
 from serving.api.timing import server_timing, timeout_ms
 from serving.errors import Code, JubakoError
 from serving.settings import Limits

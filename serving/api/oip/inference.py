@@ -14,9 +14,10 @@ from serving.api.embed import embed_query
 from serving.api.oip import answers, reading
 from serving.api.oip.signatures import COMMON_PARAMETERS, Signature, choose
 from serving.api.oip.tensors import Tensor
+from serving.api.parsing import validated
 from serving.api.recommend import recommend_query
 from serving.api.recommend_schemas import RecommendBody
-from serving.api.schemas import ClassifyBody, EmbedBody, validated
+from serving.api.schemas import ClassifyBody, EmbedBody
 from serving.api.timing import Timed
 from serving.core import Core
 from serving.errors import Code, JubakoError

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from serving.api.parsing import validated
 from serving.api.recommend_schemas import RecommendBody
 from serving.api.rpc.structs import fields_of
-from serving.api.schemas import ClassifyBody, EmbedBody, validated
+from serving.api.schemas import ClassifyBody, EmbedBody
 from wire._generated import encoder_pb2 as pb
 
 DTYPES = {

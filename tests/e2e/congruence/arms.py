@@ -8,9 +8,10 @@ import openai
 
 from serving.api.classify import classify_payload, classify_query
 from serving.api.embed import embed_payload, embed_query
+from serving.api.parsing import validated
 from serving.api.recommend import recommend_payload, recommend_query
 from serving.api.recommend_schemas import RecommendBody
-from serving.api.schemas import ClassifyBody, EmbedBody, validated
+from serving.api.schemas import ClassifyBody, EmbedBody
 from serving.core import Core
 from serving.errors import JubakoError
 from tests.e2e.congruence.calls import Call
