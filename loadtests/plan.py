@@ -23,6 +23,8 @@ class Request:
     texts: int
     tokens: int
     """Tokens of all its texts without padding, so that windows with different texts can be compared."""
+    path: str | None = None
+    """Where it goes; None leaves it to the plan."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,10 @@ def require_loopback(host: str) -> None:
 
 def render(plan: Plan) -> list[bytes]:
     """Return the bytes of each request as they go over the wire."""
-    return [http_request(plan, request.body.encode()) for request in plan.requests]
+    return [
+        http_request(plan if request.path is None else replace(plan, path=request.path), request.body.encode())
+        for request in plan.requests
+    ]
 
 
 def http_request(plan: Plan, body: bytes, extra: str = "") -> bytes:
