@@ -10,7 +10,8 @@ from serving.api.asgi import Answer, Request
 from serving.api.schemas import ClassifyBody, parse
 from serving.api.timing import server_timing, timeout_ms
 from serving.classifying import Classified, LabelName
-from serving.core import ClassifyAnswer, ClassifyQuery, Core
+from serving.core import Core
+from serving.queries import ClassifyAnswer, ClassifyQuery
 
 TAILS = {False: b',"assigned":false},', True: b',"assigned":true},'}
 
