@@ -1,6 +1,7 @@
 """What `jubako models promote` and its like do: check a bundle, change the releases file, follow the server."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 from rich.table import Table
@@ -112,9 +113,16 @@ def _sound(name: str, version: str) -> Bundle:
 
 
 def _newest_but(name: str, version: str) -> str | None:
-    """Return the version that servers have most likely started with, where nobody has recorded it: the newest other."""
-    stored = (bundle.manifest for bundle in bundles() if bundle.manifest.name == name)
-    return next((manifest.version for manifest in stored if manifest.version != version), None)
+    """Return the version that servers have most likely started with, where nobody has recorded it: the newest other.
+
+    None: there is none whose files are unaltered.
+    """
+    for bundle in bundles():
+        if bundle.manifest.name == name and bundle.manifest.version != version:
+            with suppress(BundleError):
+                bundle.verify()
+                return bundle.manifest.version
+    return None
 
 
 def _summary(planned: Planned) -> str:

@@ -1,7 +1,7 @@
 """The core: the one object that every transport calls. It knows models and requests, and no transport."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from time import monotonic
 from typing import Protocol, cast
 
@@ -130,7 +130,7 @@ class Core:
         who = f"model {name!r} cannot {task}" if name is not None else f"no loaded model can {task}"
         raise JubakoError(Code.UNKNOWN_MODEL, f"{who}; loaded models that can: {told}", param="model")
 
-    def unknown_model(self, name: str, known: Mapping[str, Served] | None = None) -> JubakoError:
+    def unknown_model(self, name: str, known: Collection[str] | None = None) -> JubakoError:
         """Return the error that tells which models there are."""
         loaded = ", ".join(sorted(self.releases if known is None else known)) or "none"
         return JubakoError(Code.UNKNOWN_MODEL, f"unknown model {name!r}; loaded models: {loaded}", param="model")

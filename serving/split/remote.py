@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
@@ -154,7 +155,8 @@ class Runner:
             pass
         finally:
             self._socket = None
-            for future in (*self._waiting.values(), *self._holding.values()):
+            futures: list[asyncio.Future[Any]] = [*self._waiting.values(), *self._holding.values()]
+            for future in futures:
                 if not future.done():
                     future.set_exception(ConnectionResetError("the runner is gone"))
 
