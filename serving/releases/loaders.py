@@ -68,7 +68,12 @@ class RemoteLoader:
 
     async def load(self, tag: str) -> Served:
         """Load here, and then in the runners; none of them keeps it where one refuses."""
-        model = await self._local.load(tag)
+        try:
+            model = await self._local.load(tag)
+        except Exception:
+            for runner in self._runners:
+                runner.leave(tag)
+            raise
         try:
             await self.confirm(tag)
         except BundleError:

@@ -44,8 +44,12 @@ class Reconciler:
             logger.warning("the releases file names %s, which is not served here; served: %s", name, served)
         for release in self._releases.values():
             planned = plan.of(release.name)
-            if planned != release.planned:
+            if planned == release.planned:
+                continue
+            try:
                 await self._apply(release, planned)
+            except Exception:  # of one model; the others are followed all the same
+                logger.exception("%s: the releases file cannot be followed", release.name)
 
     async def _confirm(self, plan: Plan) -> None:
         """Have runners load what this front has begun with; where they cannot, serve the version before it."""
@@ -109,6 +113,7 @@ class Reconciler:
         finally:
             release.loading = None
         release.metrics.loaded(perf_counter() - begin)
+        release.refusals.pop(name, None)
         release.loaded[name] = version = Version(model)
         return version
 

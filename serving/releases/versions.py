@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from serving.releases.shadowing import Shadow
 
 
+KEPT_REFUSALS = 8
+
+
 class Version:
     """One loaded version, and how many requests run on it."""
 
@@ -100,7 +103,7 @@ class Release:
         self.planned = Planned()
         """What was wanted last, and has been done or refused."""
         self.refusals: dict[str, Refusal] = {}
-        """By version, of the entry that is followed; the last one is kept beyond it."""
+        """By version, the last one last; those of the entry that is followed are not tried again."""
         self.metrics = SwapMetrics(self.name)
         self.tell_metrics()
 
@@ -139,6 +142,8 @@ class Release:
         """Note that a version is not served, and why."""
         self.refusals.pop(version, None)
         self.refusals[version] = Refusal(version, reason, revision, datetime.now(UTC))
+        if len(self.refusals) > KEPT_REFUSALS:
+            del self.refusals[next(iter(self.refusals))]
         self.metrics.refused()
 
     def tell_metrics(self) -> None:

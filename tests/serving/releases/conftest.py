@@ -58,7 +58,7 @@ def loader(stored_versions: list[Bundle]) -> Iterator[NotingLoader]:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own for the releases file."""
     monkeypatch.setenv("JUBAKO_RELEASES__FILE", str(tmp_path / "releases.json"))
     return tmp_path

@@ -189,9 +189,9 @@ async def test_what_a_runner_cannot_compute_gives_way_to_the_version_before(
 
 
 async def test_a_file_that_changes_is_followed_and_one_that_breaks_is_passed_over(
-    core: Core, release: Release, reconciler: Reconciler, home: Path, caplog: pytest.LogCaptureFixture
+    core: Core, release: Release, reconciler: Reconciler, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file = ReleasesFile(home / "releases.json")
+    file = ReleasesFile(folder / "releases.json")
     following = asyncio.create_task(reconciler.follow(plans(file, 0.02)))
     file.change("twin", lambda before: before.model_copy(update={"active": "2"}))
     await until_only(release, "2")

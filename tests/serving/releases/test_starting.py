@@ -64,7 +64,7 @@ def test_a_version_is_not_taken_for_one_that_begins_alike(tmp_path: Path) -> Non
         first_sound("lone:2027", Plan(models={"lone": Planned(active="2026")}), tag_of)
 
 
-def test_a_plan_that_cannot_be_read_is_told_and_left_alone(home: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (home / "releases.json").write_text("[]")
+def test_a_plan_that_cannot_be_read_is_told_and_left_alone(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (folder / "releases.json").write_text("[]")
     assert plan_at_start(Settings()) == Plan()
     assert "starting without it" in caplog.text
