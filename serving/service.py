@@ -20,6 +20,7 @@ from serving.lifecycle import Lifecycle
 from serving.loading import load_model, load_remote_model, load_schedulers
 from serving.model import Served
 from serving.releases.loaders import Loader, LocalLoader, RemoteLoader
+from serving.releases.memory import keep_large_blocks_apart
 from serving.releases.starting import first_sound, plan_at_start
 from serving.residents import FrontResident, RunnerResident
 from serving.selection import served_tags, stored_tags
@@ -106,6 +107,7 @@ def load_core(settings: Settings, service: Service[Any]) -> Core:
         BundleError: one of them cannot be trusted or run, nor a version before it; the message names the file and what
             is wrong.
     """
+    keep_large_blocks_apart()
     plan = plan_at_start(settings)
     load = load_with(cast(FrontedService, service).runners, settings)
     started = [first_sound(tag, plan, load) for tag in served_tags(settings, service.bento)]
@@ -155,6 +157,7 @@ def _runner_service(index: int, settings: Settings) -> Service[Any]:
         """Computes rows on one device."""
 
         def __init__(self) -> None:
+            keep_large_blocks_apart()
             load, plan = partial(load_schedulers, settings=settings), plan_at_start(settings)
             started = [first_sound(tag, plan, load) for tag in served_tags(settings, service.bento)]
             self.shelf = Shelf(load, [one.loaded for one in started])

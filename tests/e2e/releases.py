@@ -55,13 +55,13 @@ class Releasing:
     async def promote(self, version: str) -> None:
         """Promote a version and wait until every worker has followed."""
         planned = self.file.change(NAME, lambda before: promoted(before, version, None))
-        await self.followed(planned)
+        await self.followed(planned, answers=2)
 
-    async def followed(self, planned: Planned) -> dict[str, Any]:
-        """Wait until the worker that answers, some times in a row, has followed; return what the last one says."""
+    async def followed(self, planned: Planned, answers: int = 6) -> dict[str, Any]:
+        """Wait until whichever worker answers, some times in a row, has followed; return what the last one says."""
         agreeing = 0
         async with asyncio.timeout(CONVERGE_S):
-            while agreeing < 6:
+            while agreeing < answers:
                 told = await self.status()
                 agreeing = agreeing + 1 if told["revision"] == planned.revision else 0
                 await asyncio.sleep(0.02)
@@ -118,7 +118,7 @@ def store_pair(folder: Path) -> None:
 BROKEN = {
     "flipped": f"{GRAPH_FILE}: altered since export",
     "missing": "tokenizer.json: listed in the manifest but missing",
-    "misread": "manifest.json: most_tokens: Extra inputs",
+    "misread": "manifest.json: max_tokens: Field required",
     "other": "golden.npz: cosine -1.0",
     "unheard-of": "no bundle 'pair:unheard-of' in the model store",
 }

@@ -25,7 +25,8 @@ from tests.e2e.releases import (
 )
 
 CONNECTIONS = 64
-PROMOTIONS = int(os.environ.get("JUBAKO_TEST_PROMOTIONS", "20"))
+PROMOTIONS = int(os.environ.get("JUBAKO_TEST_PROMOTIONS", "6"))
+"""20 take a minute for each topology."""
 SETTLING = 4
 """Promotions after which libraries have met both versions: what they keep then is no leak."""
 REQUESTS = 5000
