@@ -144,6 +144,20 @@ class Grpc(Section):
         return self
 
 
+class Releases(Section):
+    """Which versions are served, and how one takes another's place."""
+
+    file: Path | None = None
+    """File that `jubako models promote` and its like write and servers watch; several servers may share it. Without it,
+    `jubako/releases.json` in BentoML's home."""
+    poll_ms: float = Field(1000, gt=0)
+    """Time between two looks at the file."""
+    load_ms: float = Field(300_000, gt=0)
+    """Time in which runners have to load a version (`split`); then it is refused."""
+    shadow_requests: int = Field(32, gt=0)
+    """Copies of requests that may wait for a shadow version; more are dropped."""
+
+
 class Settings(BaseSettings):
     """All that an operator can set."""
 
@@ -170,6 +184,7 @@ class Settings(BaseSettings):
     lifecycle: Lifecycle = Lifecycle()
     observability: Observability = Observability()
     grpc: Grpc = Grpc()
+    releases: Releases = Releases()
 
     @classmethod
     def settings_customise_sources(

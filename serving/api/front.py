@@ -35,6 +35,7 @@ from serving.api.tracing import Tracing
 from serving.core import Core
 from serving.errors import Code, JubakoError
 from serving.metrics import RequestMetrics
+from serving.releases.splitting import REQUEST_KEY
 from serving.settings import Settings
 
 logger = logging.getLogger("jubako.front")
@@ -98,6 +99,7 @@ class Front:
             await self._inner(scope, receive, send)
             return
         own_id = request_id(scope["headers"])
+        REQUEST_KEY.set(own_id.decode())
         path = scope["path"].removesuffix("/")
         route = _route(path)
         if route is None:

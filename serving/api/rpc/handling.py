@@ -20,6 +20,7 @@ from serving.api.rpc.observing import Observer
 from serving.api.rpc.standing import Room
 from serving.api.rpc.status import error_metadata, internal_error, shortened, status_code
 from serving.errors import Code, JubakoError
+from serving.releases.splitting import REQUEST_KEY
 from serving.settings import Settings
 
 logger = logging.getLogger("jubako.rpc")
@@ -131,6 +132,7 @@ class _Method:
         begin = perf_counter()
         metadata = context.invocation_metadata()
         call: Call[Any] = Call(context, self._parse, _request_id(metadata))
+        REQUEST_KEY.set(call.request_id)
         try:
             with self._room:
                 body = await work(call)
