@@ -7,6 +7,8 @@ from time import monotonic
 from typing import Protocol, cast
 
 from bundle.manifest import Task
+from serving.access.caller import permitted, usable
+from serving.access.records import Endpoint
 from serving.classifier_model import ClassifierModel
 from serving.classifying import Classified
 from serving.errors import Code, JubakoError
@@ -153,9 +155,10 @@ class Core:
         """Return the named model, or the first that can do the task.
 
         Raises:
-            JubakoError: `unknown_model`, naming the loaded models that can.
+            JubakoError: `unknown_model`, naming the loaded models that can; `forbidden`, when the caller may not.
         """
         able = {key: model for key, model in self.models.items() if task in model.manifest.tasks}
+        able = dict(permitted(able, name, Endpoint(task)))
         if name is None and able:
             return next(iter(able.values()))
         if name in able:
@@ -168,7 +171,7 @@ class Core:
 
     def unknown_model(self, name: str, known: Mapping[str, Served] | None = None) -> JubakoError:
         """Return the error that tells which models there are."""
-        loaded = ", ".join(sorted(self.models if known is None else known)) or "none"
+        loaded = ", ".join(sorted(usable(self.models) if known is None else known)) or "none"
         return JubakoError(Code.UNKNOWN_MODEL, f"unknown model {name!r}; loaded models: {loaded}", param="model")
 
     async def check_ready(self) -> None:
@@ -216,6 +219,7 @@ class Core:
 
     def _zero_shot_for(self, name: str | None) -> ZeroShot:
         texts = {key: model for key, model in self.models.items() if isinstance(model, TextModel)}
+        texts = dict(permitted(texts, name, Endpoint.CLASSIFY))
         if name is None and texts:
             name = next(iter(texts))
         if name is None or name not in self.models:

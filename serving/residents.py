@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from serving.api.front import Front
+from serving.api.heads import bound_heads
 from serving.api.rpc.server import RpcServer
 from serving.settings import Settings
 from serving.split.remote import Runner
@@ -17,11 +18,13 @@ class FrontResident:
         self._front = front
         self._rpc = rpc
         self._runners = runners
+        self._limits = settings.limits
         self._delay_s = settings.lifecycle.drain_delay_ms / 1000
         self._connections: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Start gRPC, and connect to the runners there are."""
+        """Start gRPC, connect to the runners there are, and bound the heads of HTTP requests."""
+        bound_heads(self._limits)
         self._connections = [asyncio.create_task(runner.keep()) for runner in self._runners]
         await self._rpc.start()
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bundle.manifest import Task
+from serving.access.caller import named
 from serving.api.classify import classify_query
 from serving.api.embed import embed_query
 from serving.api.oip import answers, reading
@@ -61,9 +62,9 @@ def served(core: Core, name: str, version: str = "") -> Served:
     """Return a model by its name and, unless that is empty, its version.
 
     Raises:
-        JubakoError: `unknown_model`.
+        JubakoError: `unknown_model` or `forbidden`.
     """
-    model = core.models.get(name)
+    model = named(core.models, name).get(name)
     if model is None:
         raise core.unknown_model(name)
     if version not in ("", model.manifest.version):

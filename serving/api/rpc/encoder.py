@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from serving.access.caller import usable
 from serving.api.classify import classify_query
 from serving.api.embed import embed_query
 from serving.api.models import summary
@@ -59,7 +60,7 @@ class Encoder:
     ) -> pb.ListModelsResponse:
         """Return what is loaded, as `GET /models` tells it."""
         response = pb.ListModelsResponse()
-        for model in self._standing.core.models.values():
+        for model in usable(self._standing.core.models).values():
             told: Any = summary(model)
             response.models.add().update(told)
         return response
