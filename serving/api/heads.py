@@ -47,6 +47,8 @@ class BoundedHeads(HttpToolsProtocol):
         """Take what came, and look whether a head is still awaited."""
         self._received = len(data)
         super().data_received(data)
+        if self not in self.connections:  # it is a websocket now, or lost
+            return
         if self._begun:
             self._head_bytes += len(data)
             if self._head_bytes > self.max_head_bytes:
