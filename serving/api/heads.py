@@ -1,4 +1,4 @@
-"""A bound on the heads of HTTP requests: how long one may take to arrive, and how large it may be.
+"""A bound on the heads of HTTP requests: how long one may take to arrive, and how large it may be. So for trailers.
 
 uvicorn has neither: a connection that sends a byte a minute, or a header without an end, is held for ever. Here is its
 own protocol class with a timer and a count. The class is set in uvicorn's configuration, which is reached by the way
@@ -18,6 +18,8 @@ from serving.settings import Limits
 Refusal = tuple[int, str]
 SLOW: Refusal = (408, "Request Timeout")
 LARGE: Refusal = (431, "Request Header Fields Too Large")
+MOST_FRAMING = 8
+"""Bytes on the wire for each byte of a body, at the most: in chunks of one byte it is six."""
 
 
 class BoundedHeads(HttpToolsProtocol):
@@ -37,6 +39,9 @@ class BoundedHeads(HttpToolsProtocol):
         self._head_bytes = 0
         self._received = 0
         self._too_large = False
+        self._in_body = False
+        self._body_bytes = 0
+        self._wire_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, which has to send a head."""
@@ -52,6 +57,11 @@ class BoundedHeads(HttpToolsProtocol):
         if self._begun:
             self._head_bytes += len(data)
             if self._head_bytes > self.max_head_bytes:
+                self._refuse(LARGE)
+        if self._in_body:  # what is no body is chunks' extensions, or trailers, which the parser keeps
+            self._wire_bytes += len(data)
+            if self._wire_bytes > 2 * self.max_head_bytes + MOST_FRAMING * self._body_bytes:
+                self._too_large = not self.cycle.response_started
                 self._refuse(LARGE)
         idle = self.cycle is None or self.cycle.response_complete
         if self._timer is None and (self._begun or (idle and self.timeout_keep_alive_task is None)):
@@ -74,13 +84,24 @@ class BoundedHeads(HttpToolsProtocol):
         Raises:
             ValueError: it is too large; what parses it gives up then.
         """
-        self._begun = False
+        self._begun, self._in_body = False, True
+        self._body_bytes = self._wire_bytes = 0
         self._stop_timer()
         # a head that came in one piece has not been counted
         if self._received > self.max_head_bytes and self._size() > self.max_head_bytes:
             self._too_large = True
             raise ValueError("the head is too large")
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Count what is body."""
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that nothing more of it comes."""
+        self._in_body = False
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Tell what could not be parsed, and close the connection."""

@@ -63,13 +63,14 @@ def connected(guarded: Guarded) -> Iterator[socket.socket]:
 
 def exchanged(guarded: Guarded, raw: bytes) -> bytes:
     """Send bytes, and return all that comes until the server closes or says nothing more."""
-    with connected(guarded) as connection:
-        connection.settimeout(4)
-        try:
+    came: list[bytes] = []
+    with connected(guarded) as connection, suppress(ConnectionError, TimeoutError):
+        connection.settimeout(2)
+        with suppress(ConnectionError):  # it may have answered before it has read everything
             connection.sendall(raw)
-            return b"".join(iter(lambda: connection.recv(65536), b""))
-        except (ConnectionError, TimeoutError):
-            return b""
+        while piece := connection.recv(65536):
+            came.append(piece)
+    return b"".join(came)
 
 
 def request(guarded: Guarded, *headers: bytes, line: bytes = b"GET /models HTTP/1.1", body: bytes = b"") -> bytes:
@@ -305,7 +306,7 @@ NUMBERS = [
 def test_numbers_that_are_none_or_too_large_are_refused(client: httpx.Client, number: str) -> None:
     bodies = {
         "/embed": f'{{"inputs": ["a"], "dimensions": {number}}}',
-        "/classify": f'{{"inputs": ["a"], "candidate_labels": ["b", "c"], "top_k": {number}}}',
+        "/classify": f'{{"inputs": ["a"], "candidate_labels": ["b", "c"], "threshold": {number}}}',
         "/recommend": f'{{"k": {number}}}',
         "/v2/models/tiny/infer": f'{{"inputs": [{{"name": "text", "shape": [{number}], "datatype": "BYTES"}}]}}',
     }
@@ -352,7 +353,7 @@ def test_a_chunked_body_without_measure_is_refused(guarded: Guarded, body: bytes
     before = guarded.server.memory_bytes()
     for _ in range(3):
         raw = request(guarded, b"transfer-encoding: chunked", line=b"POST /embed HTTP/1.1", body=body)
-        assert set(statuses(exchanged(guarded, raw))) <= {400, 408, 413, 431}
+        assert statuses(exchanged(guarded, raw)) in ([400], [408], [413], [431], [])
     assert guarded.server.memory_bytes() - before < 40 * MIB
 
 
@@ -387,12 +388,12 @@ OTHERS = {
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),
     "a proxy's request": b"CONNECT example.org:443 HTTP/1.1\r\nhost: example.org\r\n\r\n",
-    "another site's address": b"GET http://example.org/ HTTP/1.1\r\nhost: example.org\r\n\r\n",
+    "another site's address": b"GET http://example.org/ HTTP/1.1\r\nhost: example.org\r\nconnection: close\r\n\r\n",
     "a websocket": b"GET / HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
                    b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n",
     "an upgrade to HTTP/2": b"GET / HTTP/1.1\r\nhost: a\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n",
     "a method that is none": b"HARM / HTTP/1.1\r\nhost: a\r\n\r\n",
-    "TRACE": b"TRACE /embed HTTP/1.1\r\nhost: a\r\ncookie: secret\r\n\r\n",
+    "TRACE": b"TRACE /embed HTTP/1.1\r\nhost: a\r\ncookie: secret\r\nconnection: close\r\n\r\n",
 }  # fmt: skip
 
 

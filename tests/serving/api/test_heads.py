@@ -155,6 +155,32 @@ async def test_a_head_without_end_is_given_up(served: Served, head: bytes, step:
     assert served.asked == 0
 
 
+@pytest.mark.parametrize("answered", [True, False], ids=["of an answered request", "of one that waits"])
+@pytest.mark.parametrize("rest", [
+    b"0\r\n" + b"a: b\r\n" * 20 * MAX_BYTES, b"0\r\nx-long: " + b"a" * 20 * MAX_BYTES, b"1;" + b"a" * 20 * MAX_BYTES,
+], ids=["many trailers", "a long trailer", "a long extension"])  # fmt: skip
+async def test_trailers_without_end_are_given_up(served: Served, rest: bytes, answered: bool) -> None:
+    served.answer_at_once = answered
+    async with connected(served) as (reader, writer), asyncio.timeout(HEAD_S):
+        with suppress(ConnectionError):
+            writer.write(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
+            if answered:
+                await reader.readuntil(b"{}")
+            for start in range(0, len(rest), 1000):
+                writer.write(rest[start : start + 1000])
+                await writer.drain()
+            assert (await reader.read())[9:12] in (b"431", b"")
+    served.go.set()
+
+
+async def test_a_body_in_the_smallest_chunks_is_read(served: Served) -> None:
+    async with connected(served) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
+        await reader.readuntil(b"{}")
+        writer.write(b"1\r\na\r\n" * 5 * MAX_BYTES + b"0\r\n\r\n" + REQUEST)
+        await reader.readuntil(b"{}")
+
+
 async def test_a_whole_head_that_is_too_large_is_refused_and_a_large_body_is_not(served: Served) -> None:
     async with connected(served) as (reader, writer):
         writer.write(REQUEST[:-2] + b"x-long: " + b"a" * 2 * MAX_BYTES + b"\r\n\r\n")
