@@ -13,7 +13,7 @@ from serving.access.keys import matches, parse_key
 from serving.access.records import KeyFileError, KeyRecord, Records, read_keys
 from serving.errors import Code, JubakoError
 
-logger = logging.getLogger("jubako.access")
+logger = logging.getLogger("jubako.keys")
 
 LOOK_S = 1.0
 """How often, at most, a request has the file looked at; an idle server looks at nothing."""

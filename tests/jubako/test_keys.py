@@ -116,8 +116,8 @@ def test_the_commands_of_the_page_run_and_its_file_is_one(
 
 def test_every_link_of_the_page_leads_somewhere(repository: Path) -> None:
     page = (repository / "docs/security.md").read_text()
-    for path in re.findall(r"`(tests/[\w/.]+\.py)`", page):
-        assert (repository / path).is_file(), path
+    for path in re.findall(r"`(tests/[\w/.]+)`", page):
+        assert (repository / path).exists(), path
 
 
 def test_commands_on_keys_load_no_server(repository: Path) -> None:

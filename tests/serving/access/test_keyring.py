@@ -98,7 +98,7 @@ def test_a_file_that_breaks_leaves_the_keys_as_they_were_and_is_logged_once(
     write_keys(file, {key.id: record_of(key)})
     ring = Keyring({}, file, clock=time)
     file.unlink() if text is None else file.write_text(text)
-    with caplog.at_level(logging.ERROR, "jubako.access"):
+    with caplog.at_level(logging.ERROR, "jubako.keys"):
         for _ in range(3):
             time.now += LOOK_S
             assert code_of(ring, str(key)) is None
