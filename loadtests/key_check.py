@@ -97,8 +97,8 @@ def main() -> int:
         ("a request at the front, no keys", f"{without * 1e6:.1f}"),
         ("the same with a key, 1,000 in the file", f"{behind * 1e6:.1f}"),
     ]
-    for key, value in {**describe_machine(), **describe_versions()}.items():
-        print(f"- {key}: {value}")
+    for fact, value in {**describe_machine(), **describe_versions()}.items():
+        print(f"- {fact}: {value}")
     print("", *table(("what", "us"), rows), sep="\n")
     return 0
 
