@@ -1,5 +1,6 @@
 """The gate: where a transport asks, before it reads a request, who calls and whether they may."""
 
+import logging
 from collections.abc import Collection, Iterable
 
 from serving.access.caller import CALLER, NOBODY
@@ -7,6 +8,8 @@ from serving.access.keyring import Keyring
 from serving.access.records import Endpoint
 from serving.errors import Code, JubakoError
 from serving.settings import Settings
+
+logger = logging.getLogger("jubako.keys")
 
 SCHEME = "bearer "
 OPEN: frozenset[Endpoint] = frozenset()
@@ -33,7 +36,9 @@ class Gate:
         if not required:
             return cls()
         share = settings.fronts if settings.topology == "split" else 1
-        return cls(Keyring(access.keys, access.keys_file, share), access.metrics == "key")
+        keyring = Keyring(access.keys, access.keys_file, share)
+        logger.info("requests need a key, of which %d are known", len(keyring))
+        return cls(keyring, access.metrics == "key")
 
     @property
     def needs_keys(self) -> bool:
