@@ -8,15 +8,18 @@ from typing import Any
 import httpx
 import pytest
 
+from serving.access.buckets import Allowance
+from serving.access.caller import CALLER, Caller
 from serving.access.gate import OPEN, Gate
 from serving.access.keyring import Keyring
 from serving.access.keys import Key, new_key
-from serving.access.records import Endpoint
+from serving.access.records import Endpoint, Quotas
 from serving.api import scopes
 from serving.api.front import MODEL_ROUTE, OIP_ROUTES, ROUTES, Front
 from serving.api.rpc.services import services
 from serving.api.rpc.standing import Standing
-from serving.core import Core
+from serving.core import Core, EmbedQuery
+from serving.errors import JubakoError
 from serving.settings import Settings
 from tests.serving.access.test_buckets import Time
 from tests.serving.access.test_keyring import record_of
@@ -184,12 +187,19 @@ async def test_tokens_over_the_quota_are_refused_whole_and_cost_nothing(core: Co
         refused = await client.post("/embed", json={"inputs": ["rice"] * 10})
         assert (refused.status_code, code(refused)) == (429, "quota_exceeded")
         assert refused.headers["retry-after"] == "12", "10 tokens are missing, and a minute brings 50"
-        assert (await client.get("/v2/models/tiny/ready")).status_code == 200, "a probe is at the server's own cost"
         time.now += 12.1
         assert (await client.post("/embed", json={"inputs": ["rice"] * 10})).status_code == 200
         time.now += 3600
         large = await client.post("/embed", json={"inputs": ["rice"] * 20})
         assert (large.status_code, code(large)) == (413, "too_large")
+
+
+async def test_a_probe_is_at_the_server_s_own_cost(core: Core) -> None:
+    allowance = Allowance(Quotas(tokens_per_minute=1), 1, Time())
+    CALLER.set(Caller("", "poor", frozenset(Endpoint), ("*",), allowance))
+    await core.models["tiny"].check(5)
+    with pytest.raises(JubakoError, match="split it"):
+        await core.embed(EmbedQuery(["rice"]))
 
 
 async def test_a_websocket_without_a_key_is_closed(settings: Settings) -> None:
