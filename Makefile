@@ -1,6 +1,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+HOST ?= 127.0.0.1
 PORT ?= 3000
 MODELS ?= genres papers books works
 export BENTOML_DO_NOT_TRACK ?= True
@@ -12,7 +13,7 @@ serve: $(VENV)/.serve ## Install, make the default models once (encoder, classif
 	for name in $(MODELS); do \
 		$(BIN)/jubako train $$name --if-missing && $(BIN)/jubako export $$name --if-missing || exit 1; \
 	done
-	$(BIN)/bentoml serve . --port $(PORT)
+	$(BIN)/bentoml serve . --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.dev ## Run every test, those that start real servers included
 	$(BIN)/python -m pytest

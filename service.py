@@ -4,6 +4,7 @@ from typing import Any
 
 import bentoml
 
+from serving.access.exposure import check_access, http_host, located
 from serving.api.classify import classify_payload, classify_query
 from serving.api.embed import embed_payload, embed_query
 from serving.api.recommend import recommend_payload, recommend_query
@@ -84,9 +85,10 @@ class Jubako:
 
     @bentoml.on_deployment
     def check() -> None:
-        """Refuse to start with a bundle that cannot be trusted, or a port that is taken, before any worker does."""
+        """Refuse to start open to strangers, with a bundle that cannot be trusted or a port that is taken."""
+        check_access(SETTINGS, http_host())
         check_bundles(SETTINGS, Jubako)
-        check_port(SETTINGS)
+        check_port(located(SETTINGS))
         pass_on_second_signals()
 
     @bentoml.on_shutdown

@@ -5,11 +5,14 @@ from typing import Annotated
 
 import typer
 
+from jubako.keys_cli import keys_app
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, evaluate, export and inspect served models.")
 models_app = typer.Typer(no_args_is_help=True, help="Bundles in the model store.")
 data_app = typer.Typer(no_args_is_help=True, help="Data sets: what there is, where it comes from, samples of it.")
 app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")
+app.add_typer(keys_app, name="keys")
 
 Name = Annotated[str, typer.Argument(help="A recipe of configs/ (`genres`, `papers`), or the path of a YAML file.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE over the recipe's own; may be repeated.")]

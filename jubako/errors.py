@@ -5,6 +5,8 @@ from typing import Any, Self
 
 HTTP_STATUS: Mapping[str, int] = {
     "malformed": 400,
+    "unauthenticated": 401,
+    "forbidden": 403,
     "unknown_model": 404,
     "unknown_item": 404,
     "unknown_path": 404,
@@ -17,6 +19,7 @@ HTTP_STATUS: Mapping[str, int] = {
     "invalid_value": 422,
     "too_long": 422,
     "overloaded": 429,
+    "quota_exceeded": 429,
     "cancelled": 499,
     "failed": 500,
     "not_ready": 503,

@@ -6,6 +6,8 @@ from time import monotonic
 from typing import Protocol, cast
 
 from bundle.manifest import Task
+from serving.access.caller import permitted, usable
+from serving.access.records import Endpoint
 from serving.classifier_model import ClassifierModel
 from serving.classifying import Classified
 from serving.errors import Code, JubakoError
@@ -116,14 +118,15 @@ class Core:
         A name may ask for a version that is loaded, as `name:version`.
 
         Raises:
-            JubakoError: `unknown_model`, naming the loaded models that can.
+            JubakoError: `unknown_model`, naming the loaded models that can; `forbidden`, when the caller may not.
         """
+        bare = _bare(name)
         able = {each: release for each, release in self.releases.items() if task in release.tasks}
+        able = dict(permitted(able, bare, Endpoint(task)))
         if name is None and able:
             return next(iter(able.values())).pick(key)
-        bare, colon, version = (name or "").partition(":")
-        if bare in able:
-            return able[bare].named(version) if colon else able[bare].pick(key)
+        if name is not None and bare in able:
+            return _version(able[bare], name, key)
         if name is not None and bare not in self.releases:
             raise self.unknown_model(name, able)
         told = ", ".join(sorted(able)) or "none"
@@ -132,7 +135,7 @@ class Core:
 
     def unknown_model(self, name: str, known: Collection[str] | None = None) -> JubakoError:
         """Return the error that tells which models there are."""
-        loaded = ", ".join(sorted(self.releases if known is None else known)) or "none"
+        loaded = ", ".join(sorted(usable(self.releases) if known is None else known)) or "none"
         return JubakoError(Code.UNKNOWN_MODEL, f"unknown model {name!r}; loaded models: {loaded}", param="model")
 
     async def check_ready(self) -> None:
@@ -184,16 +187,17 @@ class Core:
         texts = {
             each: release for each, release in self.releases.items() if isinstance(release.active.model, TextModel)
         }
+        texts = dict(permitted(texts, _bare(name), Endpoint.CLASSIFY))
         if name is None and texts:
             name = next(iter(texts))
-        bare = (name or "").partition(":")[0]
+        bare = _bare(name)
         if name is None or bare not in self.releases:
             raise self.unknown_model(name or "text", texts)
         if bare not in texts:
             told = ", ".join(sorted(texts)) or "none"
             message = f"model {name!r} takes no candidate_labels, text models do; loaded text models: {told}"
             raise JubakoError(Code.INVALID_VALUE, message, param="model")
-        return self.model_for(Task.EMBED, name, key)
+        return _version(texts[bare], name, key)
 
     def _copy(self, version: Version, key: str, copy: Copy) -> None:
         """Offer a request that the active version has answered to the shadow, if there is one."""
@@ -212,6 +216,16 @@ class Core:
             raise JubakoError(
                 Code.TOO_LARGE, f"{inputs} inputs in one request, the limit is {limit}; split it", param="inputs"
             )
+
+
+def _bare(name: str | None) -> str | None:
+    """Return a model's name without the version that may follow it."""
+    return None if name is None else name.partition(":")[0]
+
+
+def _version(release: Release, name: str, key: str) -> Version:
+    _, colon, version = name.partition(":")
+    return release.named(version) if colon else release.pick(key)
 
 
 async def _embed(model: Served, query: EmbedQuery, deadline: float) -> Result:

@@ -7,6 +7,9 @@ from enum import StrEnum
 class Code(StrEnum):
     """Stable names of everything that can go wrong; clients switch on these, not on messages."""
 
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    QUOTA_EXCEEDED = "quota_exceeded"
     MALFORMED = "malformed"
     INVALID_VALUE = "invalid_value"
     TOO_LONG = "too_long"
@@ -37,6 +40,9 @@ class Mapping:
 
 
 TABLE: dict[Code, Mapping] = {
+    Code.UNAUTHENTICATED: Mapping(401, "UNAUTHENTICATED"),
+    Code.FORBIDDEN: Mapping(403, "PERMISSION_DENIED"),
+    Code.QUOTA_EXCEEDED: Mapping(429, "RESOURCE_EXHAUSTED", retry=True),
     Code.MALFORMED: Mapping(400, "INVALID_ARGUMENT"),
     Code.INVALID_VALUE: Mapping(422, "INVALID_ARGUMENT"),
     Code.TOO_LONG: Mapping(422, "INVALID_ARGUMENT"),

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from bundle.manifest import Manifest
 from features.record import Record, RecordError
 from features.rows import FeatureRow, Features
+from serving.access.caller import at_own_cost, charge
 from serving.coalescing import Coalescer, InPlace
 from serving.errors import Code, JubakoError
 from serving.rows import Output
@@ -133,7 +134,7 @@ class Model:
         calls it by its place in `params`, or `inputs.<place>` without them.
 
         Raises:
-            JubakoError: `overloaded` or `deadline`.
+            JubakoError: `overloaded`, `quota_exceeded` or `deadline`.
         """
         self._backend.refuse_if_full()
         begin = perf_counter()
@@ -150,9 +151,10 @@ class Model:
                 rows[place] = row
         if not rows:
             return Result(list(outputs.values()), 0, encode_s)
+        tokens = sum(map(len, rows.values()))
+        charge(tokens)
         done = await self._backend.run(list(rows.values()), deadline)
         outputs.update(zip(rows, done.outputs, strict=True))
-        tokens = sum(map(len, rows.values()))
         return Result([outputs[place] for place in range(len(inputs))], tokens, encode_s, done.queue_s, done.compute_s)
 
     async def check(self, timeout_s: float) -> None:
@@ -161,7 +163,8 @@ class Model:
         Raises:
             JubakoError: it failed or did not come back in time.
         """
-        result = await self.run([self._probe], as_it_is, deadline=monotonic() + timeout_s)
+        with at_own_cost():
+            result = await self.run([self._probe], as_it_is, deadline=monotonic() + timeout_s)
         for error in result.errors.values():
             raise error
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from serving.api.front import Front
+from serving.api.heads import bound_heads
 from serving.api.rpc.server import RpcServer
 from serving.releases.file import releases_file
 from serving.releases.loaders import Loader
@@ -30,7 +31,8 @@ class FrontResident:
         self._following: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start gRPC, connect to the runners there are, and follow the releases file."""
+        """Start gRPC, connect to the runners, bound the heads of HTTP requests, and follow the releases file."""
+        bound_heads(self._settings.limits)
         self._connections = [asyncio.create_task(runner.keep()) for runner in self._runners]
         await self._rpc.start()
         if self._front.core is not None:

@@ -12,6 +12,8 @@ from bentoml.models import BentoModel
 
 from bundle.manifest import Provider
 from bundle.store import find
+from serving.access.exposure import check_access, http_host, keys_required, located
+from serving.access.gate import Gate
 from serving.api.asgi import App
 from serving.api.front import Front
 from serving.api.rpc.server import RpcServer
@@ -42,9 +44,11 @@ class FrontedService(Service[Any]):
     def to_asgi(self, is_main: bool = True) -> App:
         """Return the application that the worker serves."""
         join_server_log()
-        settings = Settings()
-        front = self._front = Front(super().to_asgi(is_main), settings)
-        rpc = RpcServer(lambda: front.core, settings)
+        settings, host = located(Settings()), http_host()
+        check_access(settings, host)
+        gate = Gate.of(settings, keys_required(settings, host))
+        front = self._front = Front(super().to_asgi(is_main), settings, gate)
+        rpc = RpcServer(lambda: front.core, settings, gate)
         resident = FrontResident(front, rpc, self.runners, loader(self.runners, settings), settings)
         return Lifecycle(front, resident, settings.lifecycle)
 

@@ -5,13 +5,15 @@ The file is `jubako.toml` in the working directory, or the one `JUBAKO_SETTINGS_
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from bundle.manifest import Precision
+from serving.access.records import KeyId, KeyRecord
 
 MIB = 1024 * 1024
 
@@ -35,6 +37,11 @@ class Limits(Section):
     """Most item ids in a user's history, and in `exclude`; more get 413."""
     deadline_ms: float = Field(30_000, gt=0)
     """Time a request may take from arrival to answer when it brings no `x-request-timeout-ms` of its own; then 504."""
+    head_ms: float = Field(10_000, gt=0)
+    """Time in which a new connection has to send the head of an HTTP request, and one that has begun a head the rest of
+    it; then it is closed, with 408 where something had come. Over gRPC the time to begin HTTP/2."""
+    max_head_bytes: int = Field(64 * 1024, gt=0)
+    """Largest head of an HTTP request, path and headers together; a larger one gets 431."""
     body_ms: float = Field(30_000, gt=0)
     """Time in which a request's body has to arrive; then 408."""
     compress_min_bytes: int = Field(1024, ge=0)
@@ -115,8 +122,8 @@ class Observability(Section):
 class Grpc(Section):
     """How gRPC is served."""
 
-    host: str = "0.0.0.0"
-    """Address that gRPC listens on, whatever HTTP listens on; `[::]` is every address of both families."""
+    host: str = ""
+    """Address that gRPC listens on; without one that of HTTP. `[::]` is every address of both families."""
     max_message_bytes: int = Field(8 * MIB, gt=0)
     """Largest message that is taken, and the most that one may unpack to; a larger one gets RESOURCE_EXHAUSTED."""
     max_calls: int = Field(4096, gt=0)
@@ -158,6 +165,34 @@ class Releases(Section):
     """Copies of requests that may wait for a shadow version; more are dropped."""
 
 
+class Access(Section):
+    """Who may call."""
+
+    required: Literal["auto", "always", "never"] = "auto"
+    """Whether every request but those for health needs a key. `auto`: where there are keys, and wherever HTTP or gRPC
+    listens on more than the loopback."""
+    keys_file: Path | None = None
+    """File of keys that `jubako keys` makes, read again when it changes."""
+    keys: dict[KeyId, KeyRecord] = {}
+    """Keys as in that file, by their ids, for a single machine; `jubako keys create` without `--file` prints one."""
+    metrics: Literal["open", "key"] = "open"
+    """Whether `/metrics` needs a key too, one that is for `metrics`."""
+    cors_origins: list[str] = []
+    """Origins whose pages may call from a browser, for example `https://console.example.org`; `*` is any."""
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: list[str]) -> list[str]:
+        for origin in origins:
+            if origin != "*" and not ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin; write scheme://host or scheme://host:port, with no path")
+        return origins
+
+
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
+"""As browsers send it: in lower case, without a path."""
+
+
 class Settings(BaseSettings):
     """All that an operator can set."""
 
@@ -185,6 +220,7 @@ class Settings(BaseSettings):
     observability: Observability = Observability()
     grpc: Grpc = Grpc()
     releases: Releases = Releases()
+    access: Access = Access()
 
     @classmethod
     def settings_customise_sources(

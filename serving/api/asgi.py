@@ -54,11 +54,13 @@ def error_answer(error: JubakoError, headers: Headers | None = None) -> Answer:
 
 
 def error_headers(error: JubakoError) -> Headers:
-    """Return Retry-After where a retry makes sense, and Accept-Encoding where another coding does."""
+    """Return Retry-After where a retry makes sense, Accept-Encoding where another coding does, and how a key comes."""
     if error.retry_after_s is not None:
         return [(b"retry-after", b"%d" % error.retry_after_s)]
     if error.code is Code.WRONG_ENCODING:
         return [(b"accept-encoding", b"gzip, deflate, zstd")]
+    if error.code is Code.UNAUTHENTICATED:
+        return [(b"www-authenticate", b'Bearer realm="jubako"')]
     if error.code is Code.SLOW_BODY:
         return [(b"connection", b"close")]
     return []

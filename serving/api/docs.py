@@ -84,10 +84,12 @@ def specification() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "Jubako", "version": "1", "description": DESCRIPTION},
         "paths": pieces.with_headers({**_paths(), **oip.paths(pieces.REFERENCE)}),
+        "security": pieces.SECURITY,
         "components": {
             "schemas": schemas["$defs"],
             "parameters": pieces.PARAMETERS,
             "headers": pieces.HEADERS,
+            "securitySchemes": pieces.SECURITY_SCHEMES,
         },
     }
 
@@ -101,8 +103,8 @@ def _paths() -> dict[str, Any]:
         "/v1/embeddings": post("Embed texts, in OpenAI's shape", OpenAIBody, OpenAIShape, OPENAI_EXAMPLE),
         "/models": get("List the loaded models", ModelList),
         "/models/{name}": get("Show a model's active version and its manifest", ModelDescription, "name"),
-        "/livez": get("Whether the process is alive", Alive),
-        "/readyz": get("Whether every model has computed something lately", ModelsReady),
+        "/livez": pieces.get_health("Whether the process is alive", Alive),
+        "/readyz": pieces.get_health("Whether every model has computed something lately", ModelsReady),
         "/metrics": get_other("Prometheus metrics", "text/plain", passed_on=True),
         "/docs": get_other("This document as a page", "text/html"),
         "/openapi.json": get_other("This document", "application/json", kind="object"),

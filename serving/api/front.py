@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from time import perf_counter
 
-from serving.api import classify, docs, embed, models, recommend
+from serving.access.gate import Gate
+from serving.api import classify, docs, embed, models, recommend, scopes
 from serving.api.access_log import AccessLog
 from serving.api.asgi import (
     Answer,
@@ -28,9 +29,9 @@ from serving.api.asgi import (
     send_answer,
 )
 from serving.api.compression import inflated, shrunk
+from serving.api.cors import Cors
 from serving.api.oip import http as oip
-from serving.api.request_ids import HEADER as REQUEST_ID
-from serving.api.request_ids import answer_headers, request_id
+from serving.api.request_ids import CACHE_CONTROL, answer_headers, request_id
 from serving.api.tracing import Tracing
 from serving.core import Core
 from serving.errors import Code, JubakoError
@@ -84,41 +85,62 @@ OIP_ROUTES = {path: Route(path, method, handler, oip.tell_error) for path, (meth
 class Front:
     """Answers the contract's routes and passes everything else on."""
 
-    def __init__(self, inner: App, settings: Settings) -> None:
+    def __init__(self, inner: App, settings: Settings, gate: Gate | None = None) -> None:
+        """Take what answers all else, and the gate; without one everybody is let in."""
         self.core: Core | None = None
         """Set once the service has loaded its models; until then requests get 503."""
         self._inner = inner
         self._limits = settings.limits
+        self._gate = gate or Gate()
+        self._cors = Cors(settings.access.cors_origins)
         self._log = AccessLog(settings.observability)
         self._metrics = RequestMetrics()
         self._tracing = Tracing.from_bentoml()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope."""
+        if scope["type"] == "websocket" and self._gate.needs_keys:  # there are none to be served
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+            return
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
         own_id = request_id(scope["headers"])
         REQUEST_KEY.set(own_id.decode())
+        told = [*answer_headers(own_id), *self._cors.told(scope["headers"])]
         path = scope["path"].removesuffix("/")
         route = _route(path)
-        if route is None:
-            await self._inner(scope, receive, _passing_on(scope, send, own_id))
-            return
+        name = OTHER if route is None else route.name
         begin = perf_counter()
         method = scope["method"]
         try:
-            answer = await self._answer(route, path, scope, receive)
+            answer = self._cors.preflight(scope) or self._refusal(path, name, scope["headers"])
+            if answer is None:
+                if route is None:
+                    await self._inner(scope, receive, _passing_on(scope, send, told))
+                    return
+                answer = await self._answer(route, path, scope, receive)
         except Disconnected:
             seconds = perf_counter() - begin
-            self._metrics.answered(route.name, CLIENT_LEFT, seconds)
+            self._metrics.answered(name, CLIENT_LEFT, seconds)
             self._log.answered(method, path, CLIENT_LEFT, seconds, 0, own_id)
             return
-        await send_answer(send, answer, answer_headers(own_id), with_body=method != "HEAD")
+        await send_answer(send, answer, told, with_body=method != "HEAD")
         seconds = perf_counter() - begin
-        self._metrics.answered(route.name, answer.status, seconds)
-        self._tracing.answered(method, route.name, scope["headers"], answer.status, seconds, own_id)
+        self._metrics.answered(name, answer.status, seconds)
+        self._tracing.answered(method, name, scope["headers"], answer.status, seconds, own_id)
         self._log.answered(method, path, answer.status, seconds, len(answer.body), own_id)
+
+    def _refusal(self, path: str, name: str, headers: Headers) -> Answer | None:
+        """Return the answer to a caller who may not ask this; None: they may."""
+        if not self._gate.needs_keys:
+            return None
+        endpoints = self._gate.of_metrics if path == METRICS_PATH else scopes.of_route(path if name == OTHER else name)
+        try:
+            self._gate.admit_headers(endpoints, headers)
+        except JubakoError as error:
+            return oip.teller(path)(error, None)
+        return None
 
     async def _answer(self, route: Route, path: str, scope: Scope, receive: Receive) -> Answer:
         method, headers, limits = scope["method"], scope["headers"], self._limits
@@ -149,6 +171,11 @@ class Front:
 
 CLIENT_LEFT = 499
 """Status in metrics for a request whose client did not wait."""
+OTHER = "other"
+"""Name in metrics of whatever is no route of ours, where it is refused."""
+METRICS_PATH = "/metrics"
+POLICY_VIOLATION = 1008
+"""The code with which a websocket is closed (RFC 6455, 7.4.1)."""
 
 
 async def _while_connected(work: Awaitable[Answer], receive: Receive) -> Answer:
@@ -179,8 +206,8 @@ async def _while_connected(work: Awaitable[Answer], receive: Receive) -> Answer:
         watcher.cancel()
 
 
-def _passing_on(scope: Scope, send: Send, own_id: bytes) -> Send:
-    """Return a `send` for an answer of BentoML's: it gets the request's id, a 404 and a 405 the contract's error."""
+def _passing_on(scope: Scope, send: Send, common: Headers) -> Send:
+    """Return a `send` for an answer of BentoML's: it gets our headers, a 404 and a 405 the contract's error."""
     told = False
 
     async def passing(message: Message) -> None:
@@ -189,9 +216,10 @@ def _passing_on(scope: Scope, send: Send, own_id: bytes) -> Send:
             if message["status"] in (404, 405):
                 told = True
                 answer = _other_answer(scope, message["status"], message.get("headers", ()))
-                await send_answer(send, answer, answer_headers(own_id), with_body=scope["method"] != "HEAD")
+                await send_answer(send, answer, common, with_body=scope["method"] != "HEAD")
                 return
-            message["headers"] = [*message.get("headers", ()), (REQUEST_ID, own_id)]
+            ours = [header for header in common if header != CACHE_CONTROL]  # what BentoML says of caching holds
+            message["headers"] = [*message.get("headers", ()), *ours]
         if not told:
             await send(message)
 

@@ -1,5 +1,6 @@
 """`GET /models`, `GET /models/{name}`, `/livez` and `/readyz`."""
 
+from serving.access.caller import named, usable
 from serving.api.asgi import Answer, Request, json_answer
 from serving.classifier_model import ClassifierModel
 from serving.core import Core
@@ -12,17 +13,17 @@ MODELS_PATH = "/models/"
 
 async def list_models(core: Core, request: Request) -> Answer:
     """Answer `GET /models`: what is loaded, in short."""
-    return json_answer({"models": [summary(release) for release in core.releases.values()]})
+    return json_answer({"models": [summary(release) for release in usable(core.releases).values()]})
 
 
 async def show_model(core: Core, request: Request) -> Answer:
     """Answer `GET /models/{name}`: the manifest of the active version and what else is of use to callers.
 
     Raises:
-        JubakoError: `unknown_model`.
+        JubakoError: `unknown_model` or `forbidden`.
     """
     name = request.path.removeprefix(MODELS_PATH)
-    if name not in core.releases:
+    if name not in named(core.releases, name):
         raise core.unknown_model(name)
     release = core.releases[name]
     model = release.active.model
@@ -43,7 +44,7 @@ async def readyz(core: Core, request: Request) -> Answer:
     """
     await core.check_ready()
     return json_answer(
-        {"status": "ready", "models": {name: model.manifest.version for name, model in core.models.items()}}
+        {"status": "ready", "models": {name: model.manifest.version for name, model in usable(core.models).items()}}
     )
 
 

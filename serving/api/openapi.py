@@ -12,9 +12,11 @@ Json = dict[str, Any]
 
 EVERYWHERE = frozenset({400, 405, 408, 413, 415, 500, 503})
 """Statuses of every route: any request may bring a body, and come before the models are loaded."""
+KEYED = frozenset({401, 403, 429})
+"""Statuses of every route but those for health, where the server needs keys."""
 OF_WORK = frozenset({404, 422, 429, 504})
 """Statuses of routes that compute."""
-PASSED_ON = frozenset({405})
+PASSED_ON = frozenset({405}) | KEYED
 """Statuses of BentoML's own routes."""
 
 ID = {"type": "string", "pattern": "^[A-Za-z0-9._~:/+=@-]{1,128}$"}
@@ -53,6 +55,12 @@ HEADERS: dict[str, Json] = {
         "required": True,
         "schema": {"type": "string", "pattern": "^[0-9]+$"},
     },
+    "Challenge": {
+        "description": "How a key is to be sent.",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": 'Bearer realm="jubako"',
+    },
     "Allow": {"description": "Methods that the path takes.", "required": True, "schema": {"type": "string"}},
     "AcceptEncoding": {
         "description": "With `wrong_encoding`: codings that a body may have.",
@@ -60,11 +68,18 @@ HEADERS: dict[str, Json] = {
     },
 }
 HEADERS_BY_STATUS = {
+    "401": {"WWW-Authenticate": "Challenge"},
     "405": {"Allow": "Allow"},
     "415": {"Accept-Encoding": "AcceptEncoding"},
     "429": {"Retry-After": "RetryAfter"},
     "503": {"Retry-After": "RetryAfter"},
 }
+SECURITY_SCHEMES: dict[str, Json] = {
+    "Bearer": {"type": "http", "scheme": "bearer", "description": "A key of `jubako keys create`."},
+    "Header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
+}
+SECURITY: list[Json] = [{"Bearer": []}, {"Header": []}, {}]
+"""A key in either header; or none, where the server needs none."""
 
 
 def post(summary: str, body: type[BaseModel], answer: type[BaseModel], example: Json) -> Json:
@@ -73,14 +88,20 @@ def post(summary: str, body: type[BaseModel], answer: type[BaseModel], example: 
     operation: Json = {
         "summary": summary,
         "requestBody": {"required": True, "content": content},
-        "responses": {"200": response("Success", answer), **errors(EVERYWHERE | OF_WORK)},
+        "responses": {"200": response("Success", answer), **errors(EVERYWHERE | KEYED | OF_WORK)},
     }
     return {"post": operation}
 
 
+def get_health(summary: str, answer: type[BaseModel]) -> Json:
+    """Return the path item of a route that anybody may ask."""
+    told = {"200": response("Success", answer), **errors(EVERYWHERE)}
+    return {"get": {"summary": summary, "security": [], "responses": told}}
+
+
 def get(summary: str, answer: type[BaseModel], parameter: str | None = None) -> Json:
     """Return the path item of a route that tells something; `parameter` is what its path names."""
-    statuses = EVERYWHERE if parameter is None else EVERYWHERE | {404}
+    statuses = EVERYWHERE | KEYED if parameter is None else EVERYWHERE | KEYED | {404}
     operation: Json = {"summary": summary, "responses": {"200": response("Success", answer), **errors(statuses)}}
     if parameter is not None:
         named = {"name": parameter, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
@@ -91,7 +112,7 @@ def get(summary: str, answer: type[BaseModel], parameter: str | None = None) -> 
 def get_other(summary: str, content_type: str, kind: str = "string", passed_on: bool = False) -> Json:
     """Return the path item of a route that answers no object of the contract's."""
     success = {"description": "Success", "content": {content_type: {"schema": {"type": kind}}}}
-    statuses = PASSED_ON if passed_on else EVERYWHERE
+    statuses = PASSED_ON if passed_on else EVERYWHERE | KEYED
     return {"get": {"summary": summary, "responses": {"200": success, **errors(statuses)}}}
 
 

@@ -3,10 +3,11 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import psutil
 
 START_S = 60.0
 LOG_S = 10.0
+Pair = tuple[Path, Path]
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Server:
     process: subprocess.Popen[bytes]
     log: Path
     grpc_port: int
+    ca_file: Path | None = None
 
     @property
     def port(self) -> int:
@@ -58,13 +61,23 @@ class Server:
 
 def start(folder: Path, log: Path, target: str = ".", **environment: str) -> Server:
     """Start a server in `folder`, not waiting for it."""
+    return start_with(folder, log, environment, target=target)
+
+
+def start_with(
+    folder: Path,
+    log: Path,
+    environment: Mapping[str, str],
+    *arguments: str,
+    target: str = ".",
+    tls: Pair | None = None,
+) -> Server:
+    """Start a server with more arguments, which win over ours; `tls` is a key and its certificate."""
     port, grpc_port = free_port(), free_port()
-    own = {
-        "JUBAKO_GRPC_PORT": str(grpc_port),
-        "JUBAKO_GRPC__HOST": "127.0.0.1",
-        "BENTOML_HOME": str(own_home(log.parent / f"home-{port}")),
-    }
-    command = [sys.executable, "-m", "bentoml", "serve", target, "--host", "127.0.0.1", "--port", str(port)]
+    own = {"JUBAKO_GRPC_PORT": str(grpc_port), "BENTOML_HOME": str(own_home(log.parent / f"home-{port}"))}
+    command = [sys.executable, "-m", "bentoml", "serve", target, "--host", "127.0.0.1", "--port", str(port), *arguments]
+    if tls is not None:
+        command += ["--ssl-keyfile", str(tls[0]), "--ssl-certfile", str(tls[1])]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -74,7 +87,8 @@ def start(folder: Path, log: Path, target: str = ".", **environment: str) -> Ser
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    return Server(f"http://127.0.0.1:{port}", process, log, grpc_port)
+    scheme, ca_file = ("http", None) if tls is None else ("https", tls[1])
+    return Server(f"{scheme}://127.0.0.1:{port}", process, log, grpc_port, ca_file)
 
 
 def own_home(folder: Path) -> Path:
@@ -93,7 +107,13 @@ def own_home(folder: Path) -> Path:
 @contextmanager
 def running(folder: Path, log: Path, target: str = ".", **environment: str) -> Iterator[Server]:
     """Run a server that is ready, and stop it at the end."""
-    server = start(folder, log, target, **environment)
+    with ready(start(folder, log, target, **environment)) as server:
+        yield server
+
+
+@contextmanager
+def ready(server: Server) -> Iterator[Server]:
+    """Wait for a server that was started, and stop it at the end."""
     try:
         wait_until_ready(server)
         yield server
@@ -104,11 +124,12 @@ def running(folder: Path, log: Path, target: str = ".", **environment: str) -> I
 def wait_until_ready(server: Server) -> None:
     """Wait for `/readyz`; a server that dies or takes too long fails with its log."""
     give_up = time.monotonic() + START_S
+    verify = True if server.ca_file is None else ssl.create_default_context(cafile=str(server.ca_file))
     while time.monotonic() < give_up:
         if server.process.poll() is not None:
             break
         try:
-            if httpx.get(f"{server.url}/readyz", timeout=2).status_code == 200:
+            if httpx.get(f"{server.url}/readyz", timeout=2, verify=verify).status_code == 200:
                 return
         except httpx.TransportError:
             pass

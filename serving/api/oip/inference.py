@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bundle.manifest import Task
+from serving.access.caller import named
 from serving.api.classify import classify_query
 from serving.api.embed import embed_query
 from serving.api.oip import answers, reading
@@ -62,9 +63,9 @@ def served(core: Core, name: str, version: str = "") -> Served:
     """Return a model by its name and, unless that is empty, its version.
 
     Raises:
-        JubakoError: `unknown_model`.
+        JubakoError: `unknown_model` or `forbidden`.
     """
-    release = core.releases.get(name)
+    release = named(core.releases, name).get(name)
     if release is None:
         raise core.unknown_model(name)
     if not version:

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from serving.access.gate import OPEN
 from serving.api import openapi
 from serving.api.oip.http import ENDPOINTS
 from serving.api.oip.schemas import (
@@ -16,6 +17,7 @@ from serving.api.oip.schemas import (
     ReadyShape,
     ServerShape,
 )
+from serving.api.scopes import of_route
 
 SCHEMAS: list[type[BaseModel]] = [
     InferBody, InferShape, ServerShape, ModelShape, ModelConfigShape, LiveShape, ReadyShape, OipError,
@@ -45,10 +47,16 @@ def paths(reference: str) -> dict[str, Any]:
 def _operation(path: str, method: str, reference: str) -> dict[str, Any]:
     summary, answer = next((summary, answer) for end, summary, answer in SUMMARIES if path.endswith(end))
     named = [name for name in ("name", "version") if f"{{{name}}}" in path]
+    is_open = of_route(path) == OPEN
     operation: dict[str, Any] = {
         "summary": summary,
-        "responses": {"200": _response("Success", answer, reference), **_errors(reference, _statuses(method, named))},
+        "responses": {
+            "200": _response("Success", answer, reference),
+            **_errors(reference, _statuses(method, named, is_open)),
+        },
     }
+    if is_open:
+        operation["security"] = []
     if named:
         operation["parameters"] = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
@@ -62,10 +70,13 @@ def _operation(path: str, method: str, reference: str) -> dict[str, Any]:
     return operation
 
 
-def _statuses(method: str, named: list[str]) -> frozenset[int]:
+def _statuses(method: str, named: list[str], is_open: bool) -> frozenset[int]:
+    if is_open:
+        return openapi.EVERYWHERE
+    always = openapi.EVERYWHERE | openapi.KEYED
     if method == "POST":
-        return openapi.EVERYWHERE | openapi.OF_WORK
-    return openapi.EVERYWHERE | {404} if named else openapi.EVERYWHERE
+        return always | openapi.OF_WORK
+    return always | {404} if named else always
 
 
 def _errors(reference: str, statuses: frozenset[int]) -> dict[str, Any]:

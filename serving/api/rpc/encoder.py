@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from serving.access.caller import usable
 from serving.api.classify import classify_query
 from serving.api.embed import embed_query
 from serving.api.models import summary
@@ -59,7 +60,7 @@ class Encoder:
     ) -> pb.ListModelsResponse:
         """Return what is loaded, as `GET /models` tells it."""
         response = pb.ListModelsResponse()
-        for release in self._standing.core.releases.values():
+        for release in usable(self._standing.core.releases).values():
             told: Any = summary(release)
             response.models.add().update(told)
         return response

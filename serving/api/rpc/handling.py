@@ -14,6 +14,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc import StatusCode
 
+from serving.access.gate import Gate
+from serving.api import scopes
 from serving.api.request_ids import HEADER, request_id
 from serving.api.rpc.call import REQUEST_ID_KEY, Call, Context
 from serving.api.rpc.observing import Observer
@@ -56,12 +58,21 @@ class Service:
 class Handling:
     """Finds the handler of a method; what gRPC calls a generic handler."""
 
-    def __init__(self, services: Iterable[Service], settings: Settings, closing: asyncio.Event | None = None) -> None:
-        """Take the services; counted ones are refused once `closing` is set."""
+    def __init__(
+        self,
+        services: Iterable[Service],
+        settings: Settings,
+        closing: asyncio.Event | None = None,
+        gate: Gate | None = None,
+    ) -> None:
+        """Take the services; counted ones are refused once `closing` is set. Without a gate everybody is let in."""
         observer = Observer(settings.observability)
+        self._gate = gate or Gate()
         room = Room(settings.grpc.max_calls, "calls", closing)
         self._handlers = {
-            f"/{service.name}/{method.name}": _handler(service, method, observer, room if service.counted else None)
+            f"/{service.name}/{method.name}": _handler(
+                service, method, observer, self._gate, room if service.counted else None
+            )
             for service in services
             for method in service.descriptor.methods
         }
@@ -78,13 +89,15 @@ class Handling:
             message = f"nothing is served at {shortened(path)!r}; server reflection lists what is"
             raise JubakoError(Code.UNKNOWN_PATH, message)
 
-        return grpc.stream_stream_rpc_method_handler(_Method(UNKNOWN_METHOD, refuse, bytes, self._observer).stream)
+        return grpc.stream_stream_rpc_method_handler(
+            _Method(UNKNOWN_METHOD, refuse, bytes, self._observer, self._gate).stream
+        )
 
 
-def _handler(service: Service, method: MethodDescriptor, observer: Observer, room: Room | None) -> Handler:
+def _handler(service: Service, method: MethodDescriptor, observer: Observer, gate: Gate, room: Room | None) -> Handler:
     path = f"/{service.name}/{method.name}"
     parse = GetMessageClass(method.input_type).FromString
-    made = _Method(path, getattr(service.servicer, method.name), parse, observer, room)
+    made = _Method(path, getattr(service.servicer, method.name), parse, observer, gate, room)
     match method.client_streaming, method.server_streaming:
         case False, False:
             return grpc.unary_unary_rpc_method_handler(made.unary)
@@ -104,12 +117,15 @@ class _Method:
         behaviour: Callable[..., Awaitable[Any]],
         parse: Callable[[bytes], Any],
         observer: Observer,
+        gate: Gate,
         room: Room | None = None,
     ) -> None:
         self._path = path
         self._behaviour = behaviour
         self._parse = parse
         self._observer = observer
+        self._gate = gate
+        self._endpoints = scopes.of_method(path)
         self._room = nullcontext() if room is None else room
 
     async def unary(self, raw: bytes, context: Context) -> bytes:
@@ -134,6 +150,7 @@ class _Method:
         call: Call[Any] = Call(context, self._parse, _request_id(metadata))
         REQUEST_KEY.set(call.request_id)
         try:
+            self._gate.admit_metadata(self._endpoints, metadata)
             with self._room:
                 body = await work(call)
         except JubakoError as error:

@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from grpc_health.v1 import health_pb2 as pb
 
+from serving.access.caller import CALLER
 from serving.api.rpc.call import Call
 from serving.api.rpc.standing import Room, Standing
 from serving.errors import Code, JubakoError
@@ -33,7 +34,8 @@ class Health:
         """
         status = await self._status(request.service)
         if status == UNKNOWN:
-            known = ", ".join(sorted(filter(None, self._services | self._models())))
+            models = filter(CALLER.get().may_use, self._models())
+            known = ", ".join(sorted(filter(None, self._services.union(models))))
             raise JubakoError(
                 Code.UNKNOWN_MODEL, f"unknown service {request.service!r}; there are {known}", param="service"
             )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import grpc
 
+from serving.access.gate import Gate
 from serving.api.rpc.handling import Handling
 from serving.api.rpc.services import services
 from serving.api.rpc.standing import Standing
@@ -31,10 +32,11 @@ ANOTHER_PORT = "JUBAKO_GRPC_PORT sets another port, and 0 serves no gRPC"
 class RpcServer:
     """Serves gRPC on the port of the settings; with port 0 it serves nothing."""
 
-    def __init__(self, core_of: Callable[[], Core | None], settings: Settings) -> None:
-        """Take what returns the core, or None while the models are being loaded."""
+    def __init__(self, core_of: Callable[[], Core | None], settings: Settings, gate: Gate | None = None) -> None:
+        """Take what returns the core, or None while the models are being loaded; without a gate everybody is let in."""
         self.port = settings.grpc_port
         self._settings = settings
+        self._gate = gate
         self._standing = Standing(core_of)
         self._server: grpc.aio.Server | None = None
 
@@ -48,7 +50,7 @@ class RpcServer:
             return
         server = grpc.aio.server(options=_options(self._settings))
         server.add_generic_rpc_handlers(
-            [Handling(services(self._standing, self._settings), self._settings, self._standing.closing)]
+            [Handling(services(self._standing, self._settings), self._settings, self._standing.closing, self._gate)]
         )
         self._listen(server)
         await server.start()
@@ -121,6 +123,7 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", -1),
         # of one connection; gRPC lets more wait at the client, where nobody tells them why
         ("grpc.max_concurrent_streams", 2 * settings.grpc.max_calls + settings.grpc.max_watchers),
+        ("grpc.server_handshake_timeout_ms", int(settings.limits.head_ms)),  # its own default is two minutes
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
         ("grpc.keepalive_permit_without_calls", 1),

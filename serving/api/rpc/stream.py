@@ -7,6 +7,7 @@ from dataclasses import replace
 from time import monotonic
 from typing import Any
 
+from serving.access.caller import again
 from serving.api.embed import embed_query
 from serving.api.rpc.call import LEAST_MS, Call
 from serving.api.rpc.reading import embed_body
@@ -87,6 +88,7 @@ class EmbedStream:
         deadline = begin + self._call.timeout_ms(self._deadline_ms) / 1e3
         told = pb.EmbedStreamResponse()
         try:
+            again()
             query = embed_query(embed_body(request, options))
             core = self._standing.core
 

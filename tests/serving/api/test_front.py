@@ -67,7 +67,7 @@ async def test_before_the_models_are_loaded_everything_is_unavailable(settings: 
 def test_every_code_has_a_status_for_each_transport(code: Code) -> None:
     grpc_statuses = {
         "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "NOT_FOUND", "UNIMPLEMENTED", "UNAVAILABLE", "DEADLINE_EXCEEDED",
-        "CANCELLED", "INTERNAL",
+        "CANCELLED", "INTERNAL", "UNAUTHENTICATED", "PERMISSION_DENIED",
     }  # fmt: skip
     assert 400 <= TABLE[code].http < 600
     assert TABLE[code].grpc in grpc_statuses
