@@ -41,6 +41,8 @@ def find(tag: str) -> Bundle:
     except NotFound as error:
         stored = ", ".join(bundle.tag for bundle in bundles()) or "none"
         raise BundleError(f"no bundle {tag!r} in the model store (stored: {stored}); run `jubako export`") from error
+    except BentoMLException as error:  # a prefix of several versions
+        raise BundleError(f"{tag}: {error}; write the version out") from error
 
 
 def is_stored(tag: str) -> bool:

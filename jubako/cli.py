@@ -157,6 +157,68 @@ def verify_model(
     verify(tag)
 
 
+ModelName = Annotated[str, typer.Argument(help="Name of a model.")]
+StoredVersion = Annotated[str, typer.Argument(help="A stored version, the beginning of one, or `latest`.")]
+Url = Annotated[str | None, typer.Option("--url", help="A server that reads the releases file; goes with --wait.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Follow the server until it serves this, or has refused it.")]
+Percent = Annotated[float, typer.Option("--percent", min=0.01, max=100, help="Share of the requests.")]
+Off = Annotated[bool, typer.Option("--off", help="No longer.")]
+
+
+@models_app.command("promote")
+def promote_model(name: ModelName, version: StoredVersion, wait: Wait = False, url: Url = None) -> None:
+    """Make a version the active one of running servers, once it has passed its checks."""
+    from jubako.release_commands import promote
+
+    promote(name, version, wait, url)
+
+
+@models_app.command("rollback")
+def roll_back_model(name: ModelName, wait: Wait = False, url: Url = None) -> None:
+    """Go back to the version that was active before."""
+    from jubako.release_commands import roll_back
+
+    roll_back(name, wait, url)
+
+
+@models_app.command("canary")
+def canary_model(
+    name: ModelName,
+    version: Annotated[str | None, typer.Argument(help="A stored version.")] = None,
+    percent: Percent = 10.0,
+    off: Off = False,
+    wait: Wait = False,
+    url: Url = None,
+) -> None:
+    """Have a version answer a share of the requests, the same people each time."""
+    from jubako.release_commands import place_beside
+
+    place_beside("canary", name, version, percent, off, wait, url)
+
+
+@models_app.command("shadow")
+def shadow_model(
+    name: ModelName,
+    version: Annotated[str | None, typer.Argument(help="A stored version.")] = None,
+    percent: Percent = 100.0,
+    off: Off = False,
+    wait: Wait = False,
+    url: Url = None,
+) -> None:
+    """Have a version get copies of requests, whose results are compared and thrown away."""
+    from jubako.release_commands import place_beside
+
+    place_beside("shadow", name, version, percent, off, wait, url)
+
+
+@models_app.command("releases")
+def show_releases(url: Url = None) -> None:
+    """Show what is wanted of each model, and with --url what a server serves."""
+    from jubako.release_commands import print_releases
+
+    print_releases(url)
+
+
 @app.command("settings")
 def settings(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of docs/ instead.")] = False,

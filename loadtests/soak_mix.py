@@ -29,7 +29,7 @@ def make_mix(bundles: list[Bundle], server: Server, seed: int) -> list[Request]:
     rng = random.Random(seed)
     weighted: list[tuple[int, Make]] = []
     for task, ways in ((Task.EMBED, _embedding), (Task.CLASSIFY, _classifying), (Task.RECOMMEND, _recommending)):
-        able = [bundle for bundle in bundles if task in bundle.manifest.tasks]
+        able = [bundle for bundle in bundles if bundle.manifest.tasks[-1] == task]
         if able:
             weighted += ways(able[0], server, rng)
     weights, makers = zip(*weighted, strict=True)

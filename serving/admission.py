@@ -15,6 +15,11 @@ class Admission:
         self._metrics = metrics
         self._tokens_per_s = 0.0
 
+    @property
+    def fullness(self) -> float:
+        """Tokens held as a share of the bound; a single large request can take it past 1."""
+        return self.held_tokens / self.max_tokens
+
     def refuse_if_full(self) -> None:
         """Refuse work while `max_tokens` are held.
 
@@ -57,4 +62,4 @@ class Admission:
 
     def _hold(self, tokens: int) -> None:
         self.held_tokens += tokens
-        self._metrics.held(self.held_tokens)
+        self._metrics.held(tokens)

@@ -1,6 +1,6 @@
 """A classifier that is being served: the way of a record to the scores of its labels and to what is assigned."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +38,7 @@ class ClassifierModel(Model):
         super().__init__(manifest, placement, pipeline.features, backend, encode_threads, light=pipeline.light)
         self.labels = labels
         self._pipeline = pipeline
-        self._decided = InPlace(self._decide)
+        self._decided: Callable[[Undecided], Awaitable[tuple[Scores, Assigned]]] = InPlace(self._decide)
         self._names = tuple(LabelName(label.label, label.name) for label in labels.labels)
 
     @property
@@ -62,6 +62,11 @@ class ClassifierModel(Model):
         outputs = stack_outputs(result, len(self._names))  # [rows, labels]
         scores, assigned = await self._decided(Undecided(outputs, threshold))
         return Classified(self._names, scores, assigned, result)
+
+    def close(self) -> None:
+        """Let running work end and stop the threads."""
+        super().close()
+        del self._decided  # as for the model's own reference to itself
 
     def _decide(self, requests: Sequence[Undecided]) -> list[tuple[Scores, Assigned]]:
         """Calibrate and decide the requests of one micro-batch together: most have one row, and all cost one call."""

@@ -1,8 +1,7 @@
 """The core: the one object that every transport calls. It knows models and requests, and no transport."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from time import monotonic
 from typing import Protocol, cast
 
@@ -13,32 +12,15 @@ from serving.classifier_model import ClassifierModel
 from serving.classifying import Classified
 from serving.errors import Code, JubakoError
 from serving.model import Result, Served
+from serving.queries import ClassifyAnswer, ClassifyQuery, EmbedAnswer, EmbedQuery, RecommendAnswer, RecommendQuery
 from serving.recommender_model import RecommenderModel
 from serving.recommending import Asked, Recommended
+from serving.releases import comparing
+from serving.releases.shadowing import Copy
+from serving.releases.splitting import key_of, people_in
+from serving.releases.versions import Release, Version
 from serving.settings import Settings
 from serving.text_model import TextModel
-from serving.vectors import AS_IT_IS, VectorForm
-from serving.zero_shot import ZeroShot
-
-
-@dataclass(frozen=True)
-class EmbedQuery:
-    """What every transport turns an embed request into."""
-
-    inputs: list[object]
-    model: str | None = None
-    prompt: str | None = None
-    truncate: bool = True
-    form: VectorForm = AS_IT_IS
-    timeout_ms: float | None = None
-
-
-@dataclass(frozen=True)
-class EmbedAnswer:
-    """What a transport formats."""
-
-    model: Served
-    result: Result
 
 
 class Embedder(Served, Protocol):
@@ -50,58 +32,20 @@ class Embedder(Served, Protocol):
         """Return the vectors of inputs, an error in the place of each that is at fault."""
 
 
-@dataclass(frozen=True)
-class ClassifyQuery:
-    """What every transport turns a classify request into."""
-
-    inputs: list[object]
-    model: str | None = None
-    top_k: int | None = None
-    """Best labels to tell; None: all."""
-    threshold: float | None = None
-    """Takes the place of the labels' own thresholds."""
-    candidate_labels: list[str] | None = None
-    """Labels to choose from, with a text encoder, in place of a classifier's own."""
-    truncate: bool = True
-    timeout_ms: float | None = None
-
-
-@dataclass(frozen=True)
-class ClassifyAnswer:
-    """What a transport formats."""
-
-    model: Served
-    classified: Classified
-    top_k: int | None
-
-
-@dataclass(frozen=True)
-class RecommendQuery:
-    """What every transport turns a recommend request into."""
-
-    asked: Asked
-    model: str | None = None
-    timeout_ms: float | None = None
-
-
-@dataclass(frozen=True)
-class RecommendAnswer:
-    """What a transport formats."""
-
-    model: Served
-    recommended: Recommended
-
-
 class Core:
-    """The models that are served, by name."""
+    """The models that are served, by name. A request is answered by one version of its model from begin to end."""
 
     def __init__(self, models: Mapping[str, Served], settings: Settings) -> None:
-        self.models = dict(models)
+        self.releases = {name: Release(Version(model)) for name, model in models.items()}
         self.settings = settings
         self.stopping = False
         """Set when the server was told to stop: it is not ready then, though it still answers."""
-        self._zero_shot: dict[str, ZeroShot] = {}
         self._probe: asyncio.Task[None] | None = None
+
+    @property
+    def models(self) -> dict[str, Served]:
+        """The active versions of all models."""
+        return {name: release.active.model for name, release in self.releases.items()}
 
     async def embed(self, query: EmbedQuery) -> EmbedAnswer:
         """Embed the inputs of one request.
@@ -111,12 +55,19 @@ class Core:
                 long as another one is in order.
         """
         deadline = self._deadline(query.timeout_ms)
-        model = cast(Embedder, self.model_for(Task.EMBED, query.model))
-        manifest = model.manifest
+        key = key_of(people_in(query.inputs))
+        version = self.model_for(Task.EMBED, query.model, key)
+        manifest = version.model.manifest
         query.form.check(manifest.dimensions or 0, bool(manifest.normalized), manifest.matryoshka)
         self._check_count(len(query.inputs))
-        result = await model.embed(query.inputs, deadline=deadline, prompt=query.prompt, truncate=query.truncate)
-        _raise_if_none_is_in_order(result)
+        with version.answering() as model:
+            result = await _embed(model, query, deadline)
+            _raise_if_none_is_in_order(result)
+
+        async def copy(other: Version) -> comparing.Agreement | None:
+            return comparing.of_vectors(result, await _embed(other.model, query, self._deadline(None)))
+
+        self._copy(version, key, copy)
         return EmbedAnswer(model, result)
 
     async def classify(self, query: ClassifyQuery) -> ClassifyAnswer:
@@ -127,19 +78,20 @@ class Core:
         """
         deadline = self._deadline(query.timeout_ms)
         self._check_count(len(query.inputs))
+        key = key_of(())
         if query.candidate_labels is None:
-            model = cast(ClassifierModel, self.model_for(Task.CLASSIFY, query.model))
-            classified = await model.classify(
-                query.inputs, deadline=deadline, threshold=query.threshold, truncate=query.truncate
-            )
+            version = self.model_for(Task.CLASSIFY, query.model, key)
+        else:
+            version = self._encoder_for(query.model, key)
+        with version.answering() as model:
+            classified = await _classify(version, query, deadline)
             _raise_if_none_is_in_order(classified.result)
-            return ClassifyAnswer(model, classified, query.top_k)
-        encoder = self._zero_shot_for(query.model)
-        classified = await encoder.classify(
-            query.inputs, query.candidate_labels, deadline=deadline, threshold=query.threshold, truncate=query.truncate
-        )
-        _raise_if_none_is_in_order(classified.result)
-        return ClassifyAnswer(encoder.model, classified, query.top_k)
+
+        async def copy(other: Version) -> comparing.Agreement | None:
+            return comparing.of_labels(classified, await _classify(other, query, self._deadline(None)))
+
+        self._copy(version, key, copy)
+        return ClassifyAnswer(model, classified, query.top_k)
 
     async def recommend(self, query: RecommendQuery) -> RecommendAnswer:
         """Answer one request for recommendations.
@@ -148,30 +100,42 @@ class Core:
             JubakoError: as `RecommenderModel.recommend`.
         """
         deadline = self._deadline(query.timeout_ms)
-        model = cast(RecommenderModel, self.model_for(Task.RECOMMEND, query.model))
-        return RecommendAnswer(model, await model.recommend(query.asked, deadline=deadline))
+        key = key_of([query.asked.user])
+        version = self.model_for(Task.RECOMMEND, query.model, key)
+        with version.answering() as model:
+            recommended = await _recommend(model, query.asked, deadline)
 
-    def model_for(self, task: Task, name: str | None) -> Served:
-        """Return the named model, or the first that can do the task.
+        async def copy(other: Version) -> comparing.Agreement | None:
+            shadowed = await _recommend(other.model, query.asked, self._deadline(None))
+            return comparing.of_items(recommended.items, shadowed.items)
+
+        self._copy(version, key, copy)
+        return RecommendAnswer(model, recommended)
+
+    def model_for(self, task: Task, name: str | None, key: str = "") -> Version:
+        """Return the named model, or the first that can do the task, in the version that answers whoever has `key`.
+
+        A name may ask for a version that is loaded, as `name:version`.
 
         Raises:
             JubakoError: `unknown_model`, naming the loaded models that can; `forbidden`, when the caller may not.
         """
-        able = {key: model for key, model in self.models.items() if task in model.manifest.tasks}
+        able = {each: release for each, release in self.releases.items() if task in release.tasks}
         able = dict(permitted(able, name, Endpoint(task)))
         if name is None and able:
-            return next(iter(able.values()))
-        if name in able:
-            return able[name]
-        if name is not None and name not in self.models:
+            return next(iter(able.values())).pick(key)
+        bare, colon, version = (name or "").partition(":")
+        if bare in able:
+            return able[bare].named(version) if colon else able[bare].pick(key)
+        if name is not None and bare not in self.releases:
             raise self.unknown_model(name, able)
         told = ", ".join(sorted(able)) or "none"
         who = f"model {name!r} cannot {task}" if name is not None else f"no loaded model can {task}"
         raise JubakoError(Code.UNKNOWN_MODEL, f"{who}; loaded models that can: {told}", param="model")
 
-    def unknown_model(self, name: str, known: Mapping[str, Served] | None = None) -> JubakoError:
+    def unknown_model(self, name: str, known: Collection[str] | None = None) -> JubakoError:
         """Return the error that tells which models there are."""
-        loaded = ", ".join(sorted(usable(self.models) if known is None else known)) or "none"
+        loaded = ", ".join(sorted(usable(self.releases) if known is None else known)) or "none"
         return JubakoError(Code.UNKNOWN_MODEL, f"unknown model {name!r}; loaded models: {loaded}", param="model")
 
     async def check_ready(self) -> None:
@@ -194,7 +158,7 @@ class Core:
             JubakoError: `not_ready`, as `check_ready`.
         """
         self._refuse_when_stopping()
-        readiness, model = self.settings.readiness, self.models[name]
+        readiness, model = self.settings.readiness, self.releases[name].active.model
         if model.last_success_age_s * 1000 <= readiness.max_age_ms:
             return
         try:
@@ -206,30 +170,40 @@ class Core:
 
     def close(self) -> None:
         """Let running work end and free the models."""
-        for model in self.models.values():
-            model.close()
+        for release in self.releases.values():
+            for version in release.loaded.values():
+                version.model.close()
 
     def _refuse_when_stopping(self) -> None:
         if self.stopping:
             raise JubakoError(Code.NOT_READY, "the server is stopping; send requests to another one", retry_after_s=1)
 
     async def _check_models(self) -> None:
-        for name in self.models:
+        for name in self.releases:
             await self.check_model(name)
 
-    def _zero_shot_for(self, name: str | None) -> ZeroShot:
-        texts = {key: model for key, model in self.models.items() if isinstance(model, TextModel)}
+    def _encoder_for(self, name: str | None, key: str) -> Version:
+        """Return the version of a text encoder that classifies by labels of the caller's."""
+        texts = {
+            each: release for each, release in self.releases.items() if isinstance(release.active.model, TextModel)
+        }
         texts = dict(permitted(texts, name, Endpoint.CLASSIFY))
         if name is None and texts:
             name = next(iter(texts))
-        if name is None or name not in self.models:
+        bare = (name or "").partition(":")[0]
+        if name is None or bare not in self.releases:
             raise self.unknown_model(name or "text", texts)
-        if name not in texts:
+        if bare not in texts:
             told = ", ".join(sorted(texts)) or "none"
             message = f"model {name!r} takes no candidate_labels, text models do; loaded text models: {told}"
             raise JubakoError(Code.INVALID_VALUE, message, param="model")
-        model = texts[name]
-        return self._zero_shot.setdefault(model.manifest.name, ZeroShot(model))
+        return self.model_for(Task.EMBED, name, key)
+
+    def _copy(self, version: Version, key: str, copy: Copy) -> None:
+        """Offer a request that the active version has answered to the shadow, if there is one."""
+        release = self.releases.get(version.model.manifest.name)
+        if release is not None and release.shadow is not None and version is release.active:
+            release.shadow.offer(version.model, key, copy)
 
     def _deadline(self, timeout_ms: float | None) -> float:
         return monotonic() + (timeout_ms or self.settings.limits.deadline_ms) / 1000
@@ -242,6 +216,26 @@ class Core:
             raise JubakoError(
                 Code.TOO_LARGE, f"{inputs} inputs in one request, the limit is {limit}; split it", param="inputs"
             )
+
+
+async def _embed(model: Served, query: EmbedQuery, deadline: float) -> Result:
+    embedder = cast(Embedder, model)
+    return await embedder.embed(query.inputs, deadline=deadline, prompt=query.prompt, truncate=query.truncate)
+
+
+async def _classify(version: Version, query: ClassifyQuery, deadline: float) -> Classified:
+    if query.candidate_labels is None:
+        return await cast(ClassifierModel, version.model).classify(
+            query.inputs, deadline=deadline, threshold=query.threshold, truncate=query.truncate
+        )
+    assert version.zero_shot is not None
+    return await version.zero_shot.classify(
+        query.inputs, query.candidate_labels, deadline=deadline, threshold=query.threshold, truncate=query.truncate
+    )
+
+
+async def _recommend(model: Served, asked: Asked, deadline: float) -> Recommended:
+    return await cast(RecommenderModel, model).recommend(asked, deadline=deadline)
 
 
 def _raise_if_none_is_in_order(result: Result) -> None:

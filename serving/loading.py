@@ -11,6 +11,7 @@ from bundle.errors import BundleError
 from bundle.manifest import Precision, Role, Task
 from bundle.store import find
 from serving.admission import Admission
+from serving.background import at_low_priority
 from serving.batching import Budget
 from serving.bounds import BOUNDS
 from serving.engine import GraphEngine
@@ -52,10 +53,13 @@ def load_remote_model(tag: str, runners: Sequence[Runner], settings: Settings) -
         BundleError: there is no such bundle, or a file was altered.
     """
     bundle = find(tag)
-    bundle.verify()
+    at_low_priority(bundle.verify)
     placement = Placement("chosen by the runners", f"{len(runners)} runner(s)")
     parts = open_parts(bundle)
-    placed = {role: Placed(placement, RemoteBackend(backend_name(bundle, role), runners)) for role in parts.encoders}
+    placed = {
+        role: Placed(placement, RemoteBackend(bundle.tag, backend_name(bundle, role), runners))
+        for role in parts.encoders
+    }
     return parts.model(placed, settings)
 
 
@@ -70,7 +74,12 @@ def load_schedulers(tag: str, settings: Settings) -> dict[str, Scheduler]:
 
 
 def backend_name(bundle: Bundle, role: Role) -> str:
-    """Return what metrics and runners call one of a bundle's encoders."""
+    """Return what runners call one of a bundle's encoders."""
+    return bundle.tag if role is Role.ENCODER else f"{bundle.tag}/{role}"
+
+
+def metrics_name(bundle: Bundle, role: Role) -> str:
+    """Return what metrics call one of a bundle's encoders, beside its version."""
     return bundle.manifest.name if role is Role.ENCODER else f"{bundle.manifest.name}.{role}"
 
 
@@ -78,7 +87,7 @@ def load_engines(tag: str, settings: Settings) -> tuple[Opened, list[GraphEngine
     """Open a bundle's parts and its engines; they have passed hashes and golden vectors when this returns."""
     begin = perf_counter()
     bundle = find(tag)
-    bundle.verify()
+    at_low_priority(bundle.verify)
     parts = open_parts(bundle)
     engines = [_sound(parts, role, settings.engine) for role in parts.encoders]
     told = ", ".join(engine.graph.file for engine in engines)
@@ -112,13 +121,13 @@ def self_test(parts: Opened, engine: GraphEngine) -> None:
 
 def make_scheduler(parts: Opened, engine: GraphEngine, settings: Settings) -> Scheduler:
     """Put a scheduler in front of an engine, with the settings' bounds or the defaults for its kind and device."""
-    name = backend_name(parts.bundle, engine.role)
+    name = metrics_name(parts.bundle, engine.role)
     batching = settings.batching
     bounds = BOUNDS[parts.cost, engine.provider]
     tokens = batching.max_batch_tokens or bounds.batch_tokens
     budget = Budget(tokens, batching.max_batch_rows, batching.max_padding_ratio)
     admission = Admission(settings.queue.max_tokens or bounds.queue_tokens, QueueMetrics(name))
-    scheduler = Scheduler(engine, budget, admission, SchedulerMetrics(name))
+    scheduler = Scheduler(engine, budget, admission, SchedulerMetrics(name, parts.bundle.manifest.version))
     scheduler.last_success = monotonic()  # the self-test just now
     return scheduler
 
@@ -127,13 +136,13 @@ def _sound(parts: Opened, role: Role, settings: EngineSettings) -> GraphEngine:
     bundle, features = parts.bundle, parts.encoders[role]
     engine = GraphEngine(bundle, features, settings, role=role)
     try:
-        self_test(parts, engine)
+        at_low_priority(lambda: self_test(parts, engine))
     except BundleError as error:
         if engine.graph.precision is not Precision.INT8 or settings.precision is Precision.INT8:
             raise
         logger.warning("%s: the 8-bit graph fails on this processor (%s); serving floats", bundle.tag, error)
         engine = GraphEngine(bundle, features, settings, besides=[Precision.INT8], role=role)
-        self_test(parts, engine)
+        at_low_priority(lambda: self_test(parts, engine))
     return engine
 
 

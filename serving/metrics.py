@@ -20,11 +20,14 @@ def _metric(kind: type[Any], name: str, text: str, labels: tuple[str, ...], **op
 
 
 class SchedulerMetrics:
-    """What one model's scheduler reports. Padding ratio = padded tokens / tokens; mean batch = rows / batches."""
+    """What one model's scheduler reports. Padding ratio = padded tokens / tokens; mean batch = rows / batches.
 
-    def __init__(self, model: str) -> None:
+    Work is told by version, too, times are not: two versions share the device, and histograms have many series.
+    """
+
+    def __init__(self, model: str, version: str = "") -> None:
         def counter(name: str, text: str) -> Counter:
-            child: Counter = _metric(Counter, name, text, ("model",)).labels(model)
+            child: Counter = _metric(Counter, name, text, ("model", "version")).labels(model, version)
             return child
 
         def histogram(name: str, text: str, buckets: Sequence[float]) -> Histogram:
@@ -68,9 +71,9 @@ class QueueMetrics:
             Counter, "rejected_total", "Requests refused by a full queue", ("model",)
         ).labels(model)
 
-    def held(self, tokens: int) -> None:
-        """Record the tokens held now."""
-        self._depth.set(tokens)
+    def held(self, more: int) -> None:
+        """Record that more tokens are held, or fewer; versions of a model that are served side by side add up."""
+        self._depth.inc(more)
 
     def rejected(self) -> None:
         """Record a refused request."""

@@ -65,6 +65,10 @@ class Served(Protocol):
     def last_success_age_s(self) -> float:
         """Seconds since every part of it has computed something."""
 
+    @property
+    def fullness(self) -> float:
+        """How much of its bound the fullest of its queues holds, from 0."""
+
     async def check(self, timeout_s: float) -> None:
         """Send one real inference the whole way, or raise what went wrong."""
 
@@ -104,6 +108,11 @@ class Model:
     def last_success_age_s(self) -> float:
         """Seconds since rows were last computed."""
         return monotonic() - self._backend.last_success
+
+    @property
+    def fullness(self) -> float:
+        """How much of its bound the queue holds."""
+        return self._backend.fullness
 
     @property
     def longest_input(self) -> str:
@@ -160,9 +169,10 @@ class Model:
             raise error
 
     def close(self) -> None:
-        """Let running work end and stop the threads."""
+        """Let running work end and stop the threads; what is held is freed with the last reference to this."""
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._backend.close()
+        self._encoded = _closed  # what it was refers back to this model, which would then wait for a garbage collection
 
     def _encode(self, requests: Sequence["_Request"]) -> "list[_Encoded]":
         """Read the inputs of several requests and encode what was read in one call."""
@@ -197,6 +207,10 @@ def _length(value: object) -> float:
     if not isinstance(value, dict):
         return 0
     return sum(len(field) if isinstance(field, str) else 0 if field is None else math.inf for field in value.values())
+
+
+async def _closed(request: _Request) -> _Encoded:
+    raise JubakoError(Code.NOT_READY, "this version of the model was freed", retry_after_s=1)
 
 
 def as_it_is(value: object) -> object:

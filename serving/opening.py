@@ -137,7 +137,7 @@ class OpenedRecommender:
         }
         graphs = " and ".join(own.placement.graph for own in placed.values())
         placement = Placement(f"{graphs}, {index.device}", next(iter(placed.values())).placement.device)
-        search = open_search(f"{manifest.name}.index", index, self.catalogue)
+        search = open_search(f"{manifest.name}.index", index, self.catalogue, manifest.version)
         return RecommenderModel(manifest, placement, towers, self.catalogue, self.histories, search, settings.limits)
 
 

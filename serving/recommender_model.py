@@ -71,6 +71,12 @@ class RecommenderModel:
         ages = [tower.last_success_age_s for tower in self._towers.values()]
         return max(*ages, monotonic() - self._search.backend.last_success)
 
+    @property
+    def fullness(self) -> float:
+        """How much of its bound the fullest queue holds."""
+        towers = max(tower.fullness for tower in self._towers.values())
+        return max(towers, self._search.backend.fullness)
+
     async def recommend(self, asked: Asked, *, deadline: float) -> Recommended:
         """Answer a request; `deadline` is a time of `time.monotonic`.
 

@@ -6,30 +6,44 @@ from collections.abc import Sequence
 from serving.api.front import Front
 from serving.api.heads import bound_heads
 from serving.api.rpc.server import RpcServer
+from serving.releases.file import releases_file
+from serving.releases.loaders import Loader
+from serving.releases.reconciling import Reconciler
+from serving.releases.watching import plans
 from serving.settings import Settings
 from serving.split.remote import Runner
 from serving.split.runner import RowsEndpoint
 
 
 class FrontResident:
-    """Starts and stops gRPC with a front, and makes both of them not ready in time."""
+    """Starts and stops gRPC with a front, makes both of them not ready in time, and has releases followed."""
 
-    def __init__(self, front: Front, rpc: RpcServer, runners: Sequence[Runner], settings: Settings) -> None:
+    def __init__(
+        self, front: Front, rpc: RpcServer, runners: Sequence[Runner], loader: Loader, settings: Settings
+    ) -> None:
         self._front = front
         self._rpc = rpc
         self._runners = runners
-        self._limits = settings.limits
+        self._loader = loader
+        self._settings = settings
         self._delay_s = settings.lifecycle.drain_delay_ms / 1000
         self._connections: list[asyncio.Task[None]] = []
+        self._following: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start gRPC, connect to the runners there are, and bound the heads of HTTP requests."""
-        bound_heads(self._limits)
+        """Start gRPC, bound the heads of HTTP requests, connect to the runners there are, and follow the releases."""
+        bound_heads(self._settings.limits)
         self._connections = [asyncio.create_task(runner.keep()) for runner in self._runners]
         await self._rpc.start()
+        if self._front.core is not None:
+            reconciler = Reconciler(self._front.core.releases, self._loader, self._settings)
+            changes = plans(releases_file(self._settings), self._settings.releases.poll_ms / 1000)
+            self._following = asyncio.create_task(reconciler.follow(changes))
 
     async def give_notice(self) -> None:
-        """Be not ready, for as long as balancers need to notice."""
+        """Be not ready, for as long as balancers need to notice; versions stay as they are from now on."""
+        if self._following is not None:
+            self._following.cancel()
         if self._front.core is not None:
             self._front.core.stopping = True
         await self._rpc.announce()

@@ -39,6 +39,10 @@ class Backend(Protocol):
     last_success: float
     """Time, by `time.monotonic`, at which rows were last computed."""
 
+    @property
+    def fullness(self) -> float:
+        """How much of its bound the queue holds, from 0, as far as that is known here."""
+
     def refuse_if_full(self) -> None:
         """Raise `overloaded` before a request costs anything, when the queue is known to be at its bound."""
 
@@ -92,6 +96,11 @@ class Scheduler:
         self._whole_device_taken = False
         self._solo = SOLO_BATCHES
         self._sequence = itertools.count()
+
+    @property
+    def fullness(self) -> float:
+        """How much of its bound the queue holds."""
+        return self._admission.fullness
 
     def refuse_if_full(self) -> None:
         """Refuse early, before a request costs anything.

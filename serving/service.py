@@ -1,8 +1,8 @@
 """How the service is put together; `service.py` at the root only names what BentoML has to find."""
 
 import logging
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from typing import Any, cast
 
 import bentoml
@@ -20,11 +20,16 @@ from serving.api.rpc.server import RpcServer
 from serving.core import Core
 from serving.lifecycle import Lifecycle
 from serving.loading import load_model, load_remote_model, load_schedulers
+from serving.model import Served
+from serving.releases.loaders import Loader, LocalLoader, RemoteLoader
+from serving.releases.memory import keep_large_blocks_apart
+from serving.releases.starting import first_sound, plan_at_start
 from serving.residents import FrontResident, RunnerResident
 from serving.selection import served_tags, stored_tags
 from serving.settings import Settings
 from serving.split.remote import Runner
 from serving.split.runner import RowsEndpoint
+from serving.split.shelf import Shelf
 
 
 class FrontedService(Service[Any]):
@@ -44,7 +49,8 @@ class FrontedService(Service[Any]):
         gate = Gate.of(settings, keys_required(settings, host))
         front = self._front = Front(super().to_asgi(is_main), settings, gate)
         rpc = RpcServer(lambda: front.core, settings, gate)
-        return Lifecycle(front, FrontResident(front, rpc, self.runners, settings), settings.lifecycle)
+        resident = FrontResident(front, rpc, self.runners, loader(self.runners, settings), settings)
+        return Lifecycle(front, resident, settings.lifecycle)
 
     def __call__(self) -> Any:
         """Make the service's instance, when the worker starts, and give its core to the front."""
@@ -72,10 +78,10 @@ class RunnerService(Service[Any]):
         return Lifecycle(self._endpoint, RunnerResident(self._endpoint, settings), settings.lifecycle)
 
     def __call__(self) -> Any:
-        """Make the service's instance, when the worker starts, and give its schedulers to the endpoint."""
+        """Make the service's instance, when the worker starts, and give what it has loaded to the endpoint."""
         instance = super().__call__()
         if self._endpoint is not None:
-            self._endpoint.backends = instance.schedulers
+            self._endpoint.shelf = instance.shelf
         return instance
 
 
@@ -99,28 +105,46 @@ def jubako_service(settings: Settings) -> Callable[[type], Service[Any]]:
 
 
 def load_core(settings: Settings, service: Service[Any]) -> Core:
-    """Load every model that the settings name.
+    """Load every model that the settings name, in the version that the releases file wants.
 
     Raises:
-        BundleError: one of them cannot be trusted or run; the message names the file and what is wrong.
+        BundleError: one of them cannot be trusted or run, nor a version before it; the message names the file and what
+            is wrong.
     """
-    tags = served_tags(settings, service.bento)
+    keep_large_blocks_apart()
+    plan = plan_at_start(settings)
+    load = load_with(cast(FrontedService, service).runners, settings)
+    started = [first_sound(tag, plan, load) for tag in served_tags(settings, service.bento)]
+    core = Core({one.loaded.manifest.name: one.loaded for one in started}, settings)
+    for one in started:
+        name = one.loaded.manifest.name
+        for version, reason in one.refused.items():
+            core.releases[name].refuse(version, reason, plan.of(name).revision)
+    return core
+
+
+def load_with(runners: Sequence[Runner], settings: Settings) -> Callable[[str], Served]:
+    """Return what loads a tag: into this process, or with its computing half in runners."""
     if settings.topology == "single":
-        models = [load_model(tag, settings) for tag in tags]
-    else:
-        runners = cast(FrontedService, service).runners
-        models = [load_remote_model(tag, runners, settings) for tag in tags]
-    return Core({model.manifest.name: model for model in models}, settings)
+        return partial(load_model, settings=settings)
+    return partial(load_remote_model, runners=runners, settings=settings)
+
+
+def loader(runners: Sequence[Runner], settings: Settings) -> Loader:
+    """Return what loads and frees versions while requests come."""
+    load = load_with(runners, settings)
+    return LocalLoader(load) if settings.topology == "single" else RemoteLoader(load, runners, settings)
 
 
 def check_bundles(settings: Settings, service: Service[Any]) -> None:
-    """Check schema and hashes of every bundle that the settings name.
+    """Check schema and hashes of every bundle that will be served.
 
     Raises:
         BundleError: as `load_core`.
     """
+    plan = plan_at_start(settings)
     for tag in served_tags(settings, service.bento):
-        find(tag).verify()
+        first_sound(tag, plan, lambda candidate: find(candidate).verify())
 
 
 def join_server_log() -> None:
@@ -137,16 +161,15 @@ def _runner_service(index: int, settings: Settings) -> Service[Any]:
         """Computes rows on one device."""
 
         def __init__(self) -> None:
-            tags = served_tags(settings, service.bento)
-            self.schedulers = {
-                name: scheduler for tag in tags for name, scheduler in load_schedulers(tag, settings).items()
-            }
+            keep_large_blocks_apart()
+            load, plan = partial(load_schedulers, settings=settings), plan_at_start(settings)
+            started = [first_sound(tag, plan, load) for tag in served_tags(settings, service.bento)]
+            self.shelf = Shelf(load, [one.loaded for one in started])
 
         @bentoml.on_shutdown
         def close(self) -> None:
             """Let running work end and free the models."""
-            for scheduler in self.schedulers.values():
-                scheduler.close()
+            self.shelf.close()
 
     resources = {"resources": {"gpu": 1}} if on_gpu else {}
     service = _service(JubakoRunner, name=f"jubako_runner_{index}", service_class=RunnerService, **resources)

@@ -179,6 +179,20 @@ ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
 """As browsers send it: in lower case, without a path."""
 
 
+class Releases(Section):
+    """Which versions are served, and how one takes another's place."""
+
+    file: Path | None = None
+    """File that `jubako models promote` and its like write and servers watch; several servers may share it. Without it,
+    `jubako/releases.json` in BentoML's home."""
+    poll_ms: float = Field(1000, gt=0)
+    """Time between two looks at the file."""
+    load_ms: float = Field(300_000, gt=0)
+    """Time in which runners have to load a version (`split`); then it is refused."""
+    shadow_requests: int = Field(32, gt=0)
+    """Copies of requests that may wait for a shadow version; more are dropped."""
+
+
 class Settings(BaseSettings):
     """All that an operator can set."""
 
@@ -206,6 +220,7 @@ class Settings(BaseSettings):
     observability: Observability = Observability()
     grpc: Grpc = Grpc()
     access: Access = Access()
+    releases: Releases = Releases()
 
     @classmethod
     def settings_customise_sources(

@@ -47,16 +47,19 @@ GRAPH_FILE = "graphs/encoder.fp32.onnx"
 
 def build_tiny_bundle(
     root: Path, name: str, prompts: dict[str, str] | None = None, work: int = 0, dimensions: int = DIMENSIONS,
-    sizes: Sequence[int] = TRAINED_SIZES,
+    sizes: Sequence[int] = TRAINED_SIZES, version: str = "1", seed: int = 0,
 ) -> Bundle:  # fmt: skip
-    """Build and seal a bundle in `root`; `work` is how often its graph multiplies by a large matrix to no effect."""
+    """Build and seal a bundle in `root`; `work` is how often its graph multiplies by a large matrix to no effect.
+
+    Another `seed` gives other vectors.
+    """
     (root / "graphs").mkdir(parents=True)
     tokenizer = tiny_tokenizer()
     tokenizer.save(str(root / TOKENIZER_FILE))
-    onnx.save(_graph(tokenizer.get_vocab_size(), work, dimensions), str(root / GRAPH_FILE))
+    onnx.save(_graph(tokenizer.get_vocab_size(), work, dimensions, seed), str(root / GRAPH_FILE))
     texts = ["hello world", "", *CORPUS]
     Golden(texts, embed_directly(root, texts)).write(root)
-    return seal(root, _manifest(name, prompts or {}, dimensions, sizes))
+    return seal(root, _manifest(name, prompts or {}, dimensions, sizes, version))
 
 
 def embed_directly(root: Path, texts: list[str]) -> NDArray[np.float32]:
@@ -79,8 +82,8 @@ def tiny_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def _graph(vocabulary: int, work: int, dimensions: int) -> onnx.ModelProto:
-    table = np.random.default_rng(0).normal(size=(vocabulary, dimensions)).astype(np.float32)
+def _graph(vocabulary: int, work: int, dimensions: int, seed: int) -> onnx.ModelProto:
+    table = np.random.default_rng(seed).normal(size=(vocabulary, dimensions)).astype(np.float32)
     axes = numpy_helper.from_array(np.array([1], dtype=np.int64), "axes")
     last = numpy_helper.from_array(np.array([-1], dtype=np.int64), "last")
     nodes = [
@@ -113,7 +116,7 @@ def _work(step: int) -> list[onnx.NodeProto]:
     ]
 
 
-def _manifest(name: str, prompts: dict[str, str], dimensions: int, sizes: Sequence[int]) -> Manifest:
+def _manifest(name: str, prompts: dict[str, str], dimensions: int, sizes: Sequence[int], version: str) -> Manifest:
     metric = TaskMetric(name="spearman", value=1.0, protocol="none: random weights")
     parity = Parity(reference="itself", rows=len(CORPUS), max_abs=0.0, min_cosine=1.0, mean_cosine=1.0)
     graph = GraphRecord(
@@ -128,7 +131,7 @@ def _manifest(name: str, prompts: dict[str, str], dimensions: int, sizes: Sequen
     return Manifest(
         name=name,
         family="text",
-        version="1",
+        version=version,
         tasks=[Task.EMBED],
         created=datetime.now(UTC),
         provenance=Provenance(source="made in a test", weights_sha256="0" * 64),

@@ -11,7 +11,8 @@ from serving.api.parsing import parse
 from serving.api.schemas import ClassifyBody
 from serving.api.timing import server_timing, timeout_ms
 from serving.classifying import Classified, LabelName
-from serving.core import ClassifyAnswer, ClassifyQuery, Core
+from serving.core import Core
+from serving.queries import ClassifyAnswer, ClassifyQuery
 
 TAILS = {False: b',"assigned":false},', True: b',"assigned":true},'}
 

@@ -7,9 +7,10 @@ from serving.api.asgi import Answer, Request, json_answer
 from serving.api.parsing import parse
 from serving.api.schemas import EmbedBody, OpenAIBody
 from serving.api.timing import server_timing, timeout_ms
-from serving.core import Core, EmbedAnswer, EmbedQuery
+from serving.core import Core
 from serving.errors import JubakoError
 from serving.model import Result
+from serving.queries import EmbedAnswer, EmbedQuery
 from serving.vectors import VectorForm
 
 

@@ -36,6 +36,7 @@ from serving.api.tracing import Tracing
 from serving.core import Core
 from serving.errors import Code, JubakoError
 from serving.metrics import RequestMetrics
+from serving.releases.splitting import REQUEST_KEY
 from serving.settings import Settings
 
 logger = logging.getLogger("jubako.front")
@@ -106,6 +107,7 @@ class Front:
             return
         own_id = request_id(scope["headers"])
         told = [*answer_headers(own_id), *self._cors.told(scope["headers"])]
+        REQUEST_KEY.set(own_id.decode())
         path = scope["path"].removesuffix("/")
         route = _route(path)
         name = OTHER if route is None else route.name

@@ -7,6 +7,42 @@ from features.labels import LabelSet
 from serving.api.schemas import Shape
 
 
+class ReleaseShare(Shape):
+    """A version beside the active one."""
+
+    version: str
+    percent: float
+    """Of the requests that it answers, or gets copies of."""
+
+
+class RefusedVersion(Shape):
+    """A version that failed to load or to pass its tests; another one serves in its place."""
+
+    version: str
+    reason: str
+    revision: int
+    """Of the releases file."""
+    at: str
+
+
+class ReleaseStatus(Shape):
+    """Which versions this worker serves."""
+
+    active: str
+    previous: str | None
+    """What a rollback goes back to."""
+    canary: ReleaseShare | None
+    shadow: ReleaseShare | None
+    loading: str | None
+    """Version that is being loaded and tested."""
+    loaded: list[str]
+    """Versions in memory; those that are no longer wanted until their last request has ended."""
+    refused: RefusedVersion | None
+    """The last one that was."""
+    revision: int
+    """Of the releases file, up to which this model follows it."""
+
+
 class ModelSummary(Shape):
     """A loaded model, in short."""
 
@@ -31,6 +67,7 @@ class ModelSummary(Shape):
     graph: str
     """File of the bundle that computes."""
     device: str
+    release: ReleaseStatus
 
 
 class ModelList(Shape):

@@ -6,13 +6,14 @@ from serving.classifier_model import ClassifierModel
 from serving.core import Core
 from serving.model import Served
 from serving.recommender_model import RecommenderModel
+from serving.releases.versions import Release
 
 MODELS_PATH = "/models/"
 
 
 async def list_models(core: Core, request: Request) -> Answer:
     """Answer `GET /models`: what is loaded, in short."""
-    return json_answer({"models": [summary(model) for model in usable(core.models).values()]})
+    return json_answer({"models": [summary(release) for release in usable(core.releases).values()]})
 
 
 async def show_model(core: Core, request: Request) -> Answer:
@@ -22,11 +23,12 @@ async def show_model(core: Core, request: Request) -> Answer:
         JubakoError: `unknown_model` or `forbidden`.
     """
     name = request.path.removeprefix(MODELS_PATH)
-    if name not in named(core.models, name):
+    if name not in named(core.releases, name):
         raise core.unknown_model(name)
-    model = core.models[name]
+    release = core.releases[name]
+    model = release.active.model
     manifest = model.manifest.model_dump(mode="json")
-    return json_answer({**summary(model), **_particulars(model), "manifest": manifest})
+    return json_answer({**summary(release), **_particulars(model), "manifest": manifest})
 
 
 async def livez(core: Core, request: Request) -> Answer:
@@ -46,8 +48,9 @@ async def readyz(core: Core, request: Request) -> Answer:
     )
 
 
-def summary(model: Served) -> dict[str, object]:
-    """Return what is told of a model in a list of models."""
+def summary(release: Release) -> dict[str, object]:
+    """Return what is told of a model in a list of models: its active version, and which others there are."""
+    model = release.active.model
     manifest = model.manifest
     data = manifest.training_data
     return {
@@ -66,6 +69,7 @@ def summary(model: Served) -> dict[str, object]:
         "metrics": [metric.model_dump(mode="json") for metric in manifest.metrics],
         "graph": model.placement.graph,
         "device": model.placement.device,
+        "release": release.status(),
     }
 
 

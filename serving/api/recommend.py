@@ -8,7 +8,8 @@ from serving.api.asgi import Answer, Request
 from serving.api.parsing import parse
 from serving.api.recommend_schemas import RecommendBody
 from serving.api.timing import server_timing, timeout_ms
-from serving.core import Core, RecommendAnswer, RecommendQuery
+from serving.core import Core
+from serving.queries import RecommendAnswer, RecommendQuery
 from serving.recommending import Asked, Item, Nearest, Reason, ScoreParts, Shared
 
 

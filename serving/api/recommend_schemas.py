@@ -34,7 +34,7 @@ class RecommendBody(Body):
     """`POST /recommend`. At most one of user, items and record; with none of them the answer is what is popular."""
 
     model: str | None = None
-    """Name of a loaded model; without it, the first that recommends."""
+    """Name of a loaded model, or `name:version` of a loaded version; without it, the first that recommends."""
     user: dict[str, Any] | None = Field(None, json_schema_extra=USER)
     """Who to recommend to. A stored history and one that is sent are joined."""
     items: list[Any] | None = Field(None, json_schema_extra=ANCHORS)

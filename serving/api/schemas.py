@@ -56,7 +56,7 @@ class EmbedBody(Body):
     inputs: str | list[Any] = Field(json_schema_extra=TEXTS_IDS_OR_RECORDS)
     """One text or several. A recommender takes ids of items, their records, and people as {"user": {...}}."""
     model: str | None = None
-    """Name of a loaded model; without it, the first that embeds."""
+    """Name of a loaded model, or `name:version` of a loaded version; without it, the first that embeds."""
     prompt: str | None = None
     """Name of one of the model's prompts, put before every input; without it, the model's default prompt."""
     dimensions: int | None = Field(None, ge=1)
@@ -77,7 +77,8 @@ class ClassifyBody(Body):
     inputs: str | dict[str, Any] | list[Any] = Field(json_schema_extra=RECORD_OR_RECORDS)
     """One text or record, or several of either."""
     model: str | None = None
-    """Name of a loaded model; without it, the first that classifies, or with `candidate_labels` that embeds."""
+    """Name of a loaded model, or `name:version` of a loaded version; without it, the first that classifies, or with
+    `candidate_labels` that embeds."""
     top_k: int | None = Field(None, ge=1)
     """Best labels to tell of each input; without it, all."""
     threshold: float | None = Field(None, ge=0, le=1)

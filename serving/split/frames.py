@@ -2,12 +2,14 @@
 
 request   {id, model, timeout_s, tokens, arrays}  the arrays of all rows, one name after the other
 cancel    {id, cancel: true}                      -
-answer    {id, queue_s, compute_s, shape, errors} float32 outputs of the rows that have one
+answer    {id, queue_s, compute_s, shape, errors, fullness} float32 outputs of the rows that have one
 refusal   {id, error}                             -
+hold      {id, hold}                              the tags that the front needs; others the runner may free
+held      {id, refused}                           when all of them are loaded: by tag, why one is not
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,13 +61,15 @@ def unpack_rows(header: dict[str, Any], payload: memoryview) -> list[FeatureRow]
     ]
 
 
-def pack_answer(number: int, done: Finished) -> bytes:
-    """Pack finished rows; rows that failed are named in the header instead of having a vector."""
+def pack_answer(number: int, done: Finished, fullness: float = 0.0) -> bytes:
+    """Pack finished rows, and how full the queue is; rows that failed are named in the header instead of having a
+    vector.
+    """
     errors = {str(at): out.body() for at, out in enumerate(done.outputs) if isinstance(out, JubakoError)}
     vectors = [out for out in done.outputs if not isinstance(out, JubakoError)]
     matrix = np.stack(vectors).astype("<f4") if vectors else np.zeros((0, 0), "<f4")
     header = {"id": number, "queue_s": done.queue_s, "compute_s": done.compute_s, "errors": errors}
-    return pack({**header, "shape": matrix.shape}, matrix.tobytes())
+    return pack({**header, "shape": matrix.shape, "fullness": fullness}, matrix.tobytes())
 
 
 def unpack_answer(header: dict[str, Any], payload: memoryview) -> Finished:
@@ -86,6 +90,16 @@ def unpack_answer(header: dict[str, Any], payload: memoryview) -> Finished:
 def pack_error(number: int, error: JubakoError) -> bytes:
     """Pack the refusal of a whole request."""
     return pack({"id": number, "error": {**error.body(), "retry_after_s": error.retry_after_s}})
+
+
+def pack_hold(number: int, tags: Iterable[str]) -> bytes:
+    """Pack the tags that a front needs."""
+    return pack({"id": number, "hold": sorted(tags)})
+
+
+def pack_held(number: int, refused: Mapping[str, str]) -> bytes:
+    """Pack the tags that a runner does not serve, and why; the others it does."""
+    return pack({"id": number, "refused": refused})
 
 
 def unpack_error(error: dict[str, Any]) -> JubakoError:

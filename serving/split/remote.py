@@ -3,18 +3,20 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from bundle.errors import BundleError
 from features.rows import FeatureRow
 from serving.errors import Code, JubakoError
 from serving.rows import Finished
-from serving.split.frames import pack, pack_request, unpack, unpack_answer
+from serving.split.frames import pack, pack_hold, pack_request, unpack, unpack_answer
 from serving.split.runner import ROWS_PATH
 
 logger = logging.getLogger("jubako.remote")
@@ -33,9 +35,16 @@ class Runner:
 
     def __init__(self, url: str) -> None:
         self.tokens_in_flight = 0
+        self.fullness = 0.0
+        """Of the queue of the last answer, as it was then."""
+        self.held: set[str] = set()
+        """Tags that this front needs; the runner is told at each connection, since it may have been restarted."""
+        self.refused: Mapping[str, str] = {}
+        """Those of them that the runner does not serve, and why."""
         self._url = url
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[Finished]] = {}
+        self._holding: dict[int, asyncio.Future[Mapping[str, str]]] = {}
         self._connecting = asyncio.Lock()
         self._socket: ClientConnection | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -57,6 +66,28 @@ class Runner:
         finally:
             self.tokens_in_flight -= tokens
 
+    async def hold(self, tag: str) -> None:
+        """Have the runner load a version, and keep it until it is taken from `held`; waits for a runner that restarts.
+
+        Raises:
+            BundleError: the runner cannot serve it; it is not held then.
+        """
+        self.held.add(tag)
+        try:
+            refused = await self._told_what_is_held()
+        except asyncio.CancelledError:
+            self.held.discard(tag)
+            raise
+        if tag in refused:
+            self.held.discard(tag)
+            raise BundleError(f"{tag}: a runner refuses it: {refused[tag]}")
+
+    async def tell(self) -> None:
+        """Tell the runner what is held, unless it is away: then it is told when it comes back."""
+        if self._socket is not None:
+            with suppress(ConnectionClosed):
+                await self._socket.send(pack_hold(next(self._numbers), self.held))
+
     async def keep(self) -> None:
         """Connect, and connect again when the connection breaks, until this is cancelled.
 
@@ -70,10 +101,27 @@ class Runner:
                 await asyncio.wait([self._reader])
             await asyncio.sleep(RECONNECT_S)
 
-    def close(self) -> None:
-        """Drop the connection."""
-        if self._reader is not None:
+    def leave(self, tag: str) -> None:
+        """Need a version no longer, and with the last one drop the connection. The runner learns by `tell`."""
+        self.held.discard(tag)
+        if not self.held and self._reader is not None:
             self._reader.cancel()
+
+    async def _told_what_is_held(self) -> Mapping[str, str]:
+        """Tell the runner what is held until it has answered; return which of it it refuses, and why."""
+        while True:
+            try:
+                socket = await self._connected()
+                number = next(self._numbers)
+                future: asyncio.Future[Mapping[str, str]] = asyncio.get_running_loop().create_future()
+                self._holding[number] = future
+                try:
+                    await socket.send(pack_hold(number, self.held))
+                    return await future
+                finally:
+                    del self._holding[number]
+            except (ConnectionError, ConnectionClosed, InvalidHandshake, OSError):
+                await asyncio.sleep(RECONNECT_S)
 
     async def _try(self, model: str, rows: Sequence[FeatureRow], deadline: float) -> Finished:
         socket = await self._connected()
@@ -95,6 +143,7 @@ class Runner:
             if self._socket is None:
                 self._socket = await _open(self._url)
                 self._reader = asyncio.create_task(self._read(self._socket))
+                await self._socket.send(pack_hold(next(self._numbers), self.held))
             return self._socket
 
     async def _read(self, socket: ClientConnection) -> None:
@@ -106,12 +155,17 @@ class Runner:
             pass
         finally:
             self._socket = None
-            for future in self._waiting.values():
+            futures: list[asyncio.Future[Any]] = [*self._waiting.values(), *self._holding.values()]
+            for future in futures:
                 if not future.done():
                     future.set_exception(ConnectionResetError("the runner is gone"))
 
     def _settle(self, message: bytes) -> None:
         header, payload = unpack(message)
+        if "refused" in header:
+            self._note_refused(header["id"], header["refused"])
+            return
+        self.fullness = header.get("fullness", self.fullness)
         future = self._waiting.get(header["id"])
         if future is None or future.done():
             return
@@ -120,29 +174,48 @@ class Runner:
         except JubakoError as error:
             future.set_exception(error)
 
+    def _note_refused(self, number: int, refused: Mapping[str, str]) -> None:
+        for tag in refused.keys() - self.refused.keys():
+            logger.error("runner %s does not serve %s: %s", self._url, tag, refused[tag])
+        self.refused = refused
+        future = self._holding.get(number)
+        if future is not None and not future.done():
+            future.set_result(refused)
+
 
 class RemoteBackend:
-    """One model on one or more runners; each request goes to the runner with the fewest tokens in flight."""
+    """One encoder on one or more runners; each request goes to the runner with the fewest tokens in flight.
 
-    def __init__(self, model: str, runners: Sequence[Runner]) -> None:
+    A runner that cannot serve the version, as one may find that is restarted, gets none while another can.
+    """
+
+    def __init__(self, tag: str, name: str, runners: Sequence[Runner]) -> None:
         self.last_success = -float("inf")
-        self._model = model
+        self._tag = tag
+        self._name = name
         self._runners = runners
+        for runner in runners:
+            runner.held.add(tag)
+
+    @property
+    def fullness(self) -> float:
+        """How much of its bound the fullest runner's queue held at its last answer."""
+        return max(runner.fullness for runner in self._runners)
 
     def refuse_if_full(self) -> None:
         """Leave it to the runner, which knows its queue."""
 
     async def run(self, rows: Sequence[FeatureRow], deadline: float) -> Finished:
         """Compute rows before `deadline`, a time of `time.monotonic`."""
-        runner = min(self._runners, key=lambda runner: runner.tokens_in_flight)
-        done = await runner.run(self._model, rows, deadline)
+        runner = min(self._runners, key=lambda runner: (self._tag in runner.refused, runner.tokens_in_flight))
+        done = await runner.run(self._name, rows, deadline)
         self.last_success = monotonic()
         return done
 
     def close(self) -> None:
-        """Drop the connections."""
+        """Need the version no longer, which the runners are told by `Runner.tell`."""
         for runner in self._runners:
-            runner.close()
+            runner.leave(self._tag)
 
 
 async def _open(url: str) -> ClientConnection:

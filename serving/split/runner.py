@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from time import monotonic
 from typing import Any
 
 from serving.api.asgi import App, Receive, Scope, Send
 from serving.errors import Code, JubakoError
-from serving.scheduler import Backend
-from serving.split.frames import pack_answer, pack_error, unpack, unpack_rows
+from serving.split.frames import pack_answer, pack_error, pack_held, unpack, unpack_rows
+from serving.split.shelf import Shelf
 
 logger = logging.getLogger("jubako.runner")
 
@@ -20,8 +19,8 @@ class RowsEndpoint:
     """ASGI application: the websocket at `/rows`; every other scope goes through to BentoML."""
 
     def __init__(self, inner: App) -> None:
-        self.backends: Mapping[str, Backend] = {}
-        """Schedulers by model, set once they are loaded."""
+        self.shelf: Shelf | None = None
+        """The versions that are loaded; set once the first ones are, before a front can connect."""
         self.left = asyncio.Event()
         """Set while no front is connected."""
         self._inner = inner
@@ -38,7 +37,8 @@ class RowsEndpoint:
         try:
             await receive()
             await send({"type": "websocket.accept"})
-            await _Connection(self.backends, send).serve(receive)
+            assert self.shelf is not None
+            await _Connection(self.shelf, send).serve(receive)
         finally:
             self._fronts -= 1
             if not self._fronts:
@@ -48,8 +48,8 @@ class RowsEndpoint:
 class _Connection:
     """One front. Its requests run side by side; those still running when it leaves are abandoned."""
 
-    def __init__(self, backends: Mapping[str, Backend], send: Send) -> None:
-        self._backends = backends
+    def __init__(self, shelf: Shelf, send: Send) -> None:
+        self._shelf = shelf
         self._send = send
         self._running: dict[int, asyncio.Task[None]] = {}
 
@@ -60,6 +60,7 @@ class _Connection:
         finally:
             for task in self._running.values():
                 task.cancel()
+            self._shelf.leave(self)
 
     def _take(self, message: bytes) -> None:
         header, payload = unpack(message)
@@ -68,18 +69,24 @@ class _Connection:
             if task := self._running.get(number):
                 task.cancel()
             return
-        task = asyncio.create_task(self._answer(number, header, payload))
+        work = self._hold(number, header["hold"]) if "hold" in header else self._answer(number, header, payload)
+        task = asyncio.create_task(work)
         self._running[number] = task
         task.add_done_callback(lambda _: self._running.pop(number, None))
 
     async def _answer(self, number: int, header: dict[str, Any], payload: memoryview) -> None:
         try:
-            backend = self._backends[header["model"]]
-            done = await backend.run(unpack_rows(header, payload), monotonic() + header["timeout_s"])
-            answer = pack_answer(number, done)
+            deadline = monotonic() + header["timeout_s"]
+            backend = await self._shelf.backend(header["model"])
+            done = await backend.run(unpack_rows(header, payload), deadline)
+            answer = pack_answer(number, done, backend.fullness)
         except JubakoError as error:
             answer = pack_error(number, error)
         except Exception:
             logger.exception("a request from a front failed")
             answer = pack_error(number, JubakoError(Code.FAILED, "an internal error; the runner's log has its trace"))
         await self._send({"type": "websocket.send", "bytes": answer})
+
+    async def _hold(self, number: int, tags: list[str]) -> None:
+        refused = await self._shelf.hold(self, tags)
+        await self._send({"type": "websocket.send", "bytes": pack_held(number, refused)})

@@ -23,6 +23,7 @@ from serving.residents import RunnerResident
 from serving.settings import Lifecycle as LifecycleSettings
 from serving.settings import Settings
 from serving.split.runner import ROWS_PATH, RowsEndpoint
+from serving.split.shelf import Shelf
 
 
 class Resident:
@@ -168,6 +169,7 @@ async def test_a_second_signal_ends_it_unless_it_comes_with_the_first(
 
 async def test_a_runner_stays_while_a_front_is_connected() -> None:
     endpoint = RowsEndpoint(App())
+    endpoint.shelf = Shelf(lambda tag: {})
     resident = RunnerResident(endpoint, Settings(lifecycle=LifecycleSettings(drain_delay_ms=0)))
     left, accepted = asyncio.Event(), asyncio.Event()
 

@@ -5,9 +5,9 @@ import orjson
 
 from serving.api.oip.tensors import Tensor
 from serving.api.recommend import reason_of
-from serving.core import ClassifyAnswer, EmbedAnswer, RecommendAnswer
 from serving.errors import JubakoError
 from serving.model import Result
+from serving.queries import ClassifyAnswer, EmbedAnswer, RecommendAnswer
 from serving.recommending import Item
 from serving.vectors import VectorForm
 

@@ -23,6 +23,7 @@ from serving.api.timing import Timed
 from serving.core import Core
 from serving.errors import Code, JubakoError
 from serving.model import Served
+from serving.releases.splitting import key_of
 
 Parameter = bool | int | float | str
 Options = Mapping[str, Parameter]
@@ -64,15 +65,15 @@ def served(core: Core, name: str, version: str = "") -> Served:
     Raises:
         JubakoError: `unknown_model` or `forbidden`.
     """
-    model = named(core.models, name).get(name)
-    if model is None:
+    release = named(core.releases, name).get(name)
+    if release is None:
         raise core.unknown_model(name)
-    if version not in ("", model.manifest.version):
-        message = (
-            f"model {name!r} is served in version {model.manifest.version}, not {version!r}; leave the version out"
-        )
-        raise JubakoError(Code.UNKNOWN_MODEL, message, param="version")
-    return model
+    if not version:
+        return release.active.model
+    try:
+        return release.named(version).model
+    except JubakoError as error:
+        raise JubakoError(error.code, f"{error.message}; or leave the version out", param="version") from error
 
 
 async def infer(core: Core, asked: Inference) -> Inferred:
@@ -81,8 +82,8 @@ async def infer(core: Core, asked: Inference) -> Inferred:
     Raises:
         JubakoError: as the core's methods; `invalid_value` for tensors or parameters that the model does not take.
     """
-    model = served(core, asked.model, asked.version)
     inputs = {tensor.name: tensor for tensor in asked.inputs}
+    model = served(core, asked.model, asked.version or _chosen(core, asked.model, inputs))
     names = [tensor.name for tensor in asked.inputs]
     signature = choose(core, model, names, asked.outputs, asked.parameters, asked.parameters.get("task"))
     options = {name: value for name, value in asked.parameters.items() if name not in COMMON_PARAMETERS}
@@ -102,7 +103,7 @@ async def _embed(
     core: Core, model: Served, signature: Signature, inputs: Mapping[str, Tensor], options: Options, limit_ms: Limit
 ) -> Inferred:
     name, values = reading.one_of(inputs, [port.name for port in signature.inputs])
-    query = embed_query(validated(EmbedBody, {"model": model.manifest.name, INPUTS: values, **options}), limit_ms)
+    query = embed_query(validated(EmbedBody, {"model": _tag(model), INPUTS: values, **options}), limit_ms)
     try:
         answer = await core.embed(query)
         outputs = answers.of_embed(answer, query.form)
@@ -116,7 +117,7 @@ async def _classify(
 ) -> Inferred:
     name, values = reading.one_of(inputs, [port.name for port in signature.inputs])
     labels = reading.json_options(options, ("candidate_labels",))
-    body = {"model": model.manifest.name, INPUTS: values, **options, **labels}
+    body = {"model": _tag(model), INPUTS: values, **options, **labels}
     query = classify_query(validated(ClassifyBody, body), limit_ms)
     try:
         answer = await core.classify(query)
@@ -130,7 +131,7 @@ async def _recommend(
     core: Core, model: Served, inputs: Mapping[str, Tensor], options: Options, limit_ms: Limit
 ) -> Inferred:
     conditions = reading.json_options(options, ("exclude", "filters"))
-    body: dict[str, Any] = {"model": model.manifest.name, **reading.asked(inputs), **options, **conditions}
+    body: dict[str, Any] = {"model": _tag(model), **reading.asked(inputs), **options, **conditions}
     query = recommend_query(validated(RecommendBody, body), limit_ms)
     try:
         answer = await core.recommend(query)
@@ -139,6 +140,19 @@ async def _recommend(
         raise _in_place(error, place, "user" if place == "user.id" else "") from error
     spent = answer.recommended.spent
     return Inferred(model, answers.of_recommend(answer, query.asked.explain), spent.tokens, spent)
+
+
+def _chosen(core: Core, name: str, inputs: Mapping[str, Tensor]) -> str:
+    """Return the version that answers whoever asks, empty where there is no choice: all of a request is one's."""
+    release = core.releases.get(name)
+    if release is None or release.canary is None:
+        return ""
+    people = [{"id": name} for name in reading.ids(inputs["user"])] if "user" in inputs else []
+    return release.pick(key_of(people)).name
+
+
+def _tag(model: Served) -> str:
+    return f"{model.manifest.name}:{model.manifest.version}"
 
 
 def _limit_ms(asked: Inference) -> float | None:

@@ -60,7 +60,7 @@ class Encoder:
     ) -> pb.ListModelsResponse:
         """Return what is loaded, as `GET /models` tells it."""
         response = pb.ListModelsResponse()
-        for model in usable(self._standing.core.models).values():
-            told: Any = summary(model)
+        for release in usable(self._standing.core.releases).values():
+            told: Any = summary(release)
             response.models.add().update(told)
         return response

@@ -22,6 +22,7 @@ from serving.api.rpc.observing import Observer
 from serving.api.rpc.standing import Room
 from serving.api.rpc.status import error_metadata, internal_error, shortened, status_code
 from serving.errors import Code, JubakoError
+from serving.releases.splitting import REQUEST_KEY
 from serving.settings import Settings
 
 logger = logging.getLogger("jubako.rpc")
@@ -147,6 +148,7 @@ class _Method:
         begin = perf_counter()
         metadata = context.invocation_metadata()
         call: Call[Any] = Call(context, self._parse, _request_id(metadata))
+        REQUEST_KEY.set(call.request_id)
         try:
             self._gate.admit_metadata(self._endpoints, metadata)
             with self._room:

@@ -15,8 +15,8 @@ from serving.api.rpc.standing import RETRY_S, Standing
 from serving.api.rpc.status import internal_error, rich_status
 from serving.api.rpc.window import Patience, Window
 from serving.api.rpc.writing import fill_embed
-from serving.core import EmbedAnswer
 from serving.errors import Code, JubakoError
+from serving.queries import EmbedAnswer
 from serving.settings import Settings
 from wire._generated import encoder_pb2 as pb
 

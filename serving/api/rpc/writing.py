@@ -5,9 +5,9 @@ from typing import TypeVar
 import numpy as np
 
 from serving.api.rpc.status import rich_status
-from serving.core import ClassifyAnswer, EmbedAnswer, RecommendAnswer
 from serving.errors import JubakoError
 from serving.model import Served
+from serving.queries import ClassifyAnswer, EmbedAnswer, RecommendAnswer
 from serving.recommending import Item, Nearest, Reason, ScoreParts, Shared, Strategy
 from serving.vectors import VectorForm
 from wire._generated import encoder_pb2 as pb

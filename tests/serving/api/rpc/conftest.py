@@ -15,9 +15,10 @@ from features.text import TextTokenizer
 from serving.admission import Admission
 from serving.api.rpc.server import RpcServer
 from serving.batching import Budget
-from serving.core import Core, EmbedQuery
+from serving.core import Core
 from serving.metrics import QueueMetrics, SchedulerMetrics
 from serving.model import Placement
+from serving.queries import EmbedQuery
 from serving.scheduler import Scheduler
 from serving.settings import Grpc, Settings
 from serving.text_model import TextModel
