@@ -82,7 +82,8 @@ def named(models: Mapping[str, ThingT], name: str | None) -> Mapping[str, ThingT
     """
     caller = CALLER.get()
     there = usable(models)
-    if (not caller.may_use(name)) if name is not None else (models and not there):
+    bare = None if name is None else name.partition(":")[0]  # `name:version` is for those who may use the name
+    if (not caller.may_use(bare)) if bare is not None else (models and not there):
         told = ", ".join(caller.models) or "none"
         what = f"model {name!r}" if name is not None else "any model that can do this"
         raise JubakoError(Code.FORBIDDEN, f"{caller.name!r} may not use {what}; it may use: {told}", param="model")

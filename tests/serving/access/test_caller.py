@@ -25,9 +25,10 @@ async def test_a_caller_sees_the_models_of_their_patterns() -> None:
     as_caller(READER)
     assert usable(MODELS) == {"text": 1, "books-old": 3}
     assert permitted(MODELS, None, Endpoint.EMBED) == {"text": 1, "books-old": 3}
+    assert permitted(MODELS, "text:2", Endpoint.EMBED) == {"text": 1, "books-old": 3}
 
 
-@pytest.mark.parametrize("name", ["books", "bookz", "../text", "text\r\n", ""])
+@pytest.mark.parametrize("name", ["books", "books:1", "books:text", "bookz", "../text", "text\r\n", ""])
 async def test_whether_a_model_that_may_not_be_used_exists_is_not_told(name: str) -> None:
     as_caller(READER)
     with pytest.raises(JubakoError) as caught:
