@@ -122,7 +122,7 @@ class Core:
         """
         bare = _bare(name)
         able = {each: release for each, release in self.releases.items() if task in release.tasks}
-        able = dict(permitted(able, bare, Endpoint(task)))
+        able = dict(permitted(able, name, Endpoint(task)))
         if name is None and able:
             return next(iter(able.values())).pick(key)
         if name is not None and bare in able:
@@ -187,7 +187,7 @@ class Core:
         texts = {
             each: release for each, release in self.releases.items() if isinstance(release.active.model, TextModel)
         }
-        texts = dict(permitted(texts, _bare(name), Endpoint.CLASSIFY))
+        texts = dict(permitted(texts, name, Endpoint.CLASSIFY))
         if name is None and texts:
             name = next(iter(texts))
         bare = _bare(name)
