@@ -8,14 +8,26 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-NOT_SERVED = {"torch", "transformers", "optimum", "lightning-fabric", "onnx", "scikit-learn", "polars", "scipy", "triton"}
+NOT_SERVED = {
+    "torch",
+    "transformers",
+    "optimum",
+    "lightning-fabric",
+    "onnx",
+    "scikit-learn",
+    "polars",
+    "scipy",
+    "triton",
+}
 BLANKS: tuple[str, ...] = ()
 """What packages ask for and a server does without: requirements/lock.sh leaves it out."""
 
 
 def pins(path: Path) -> dict[str, str]:
     """Return the versions of a file of requirements or constraints, by normal names."""
-    return {_normal(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)", path.read_text(), re.MULTILINE)}
+    return {
+        _normal(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)", path.read_text(), re.MULTILINE)
+    }
 
 
 def closure(names: set[str], besides: set[str]) -> set[str]:

@@ -54,7 +54,9 @@ def image() -> str:
     """Return the CPU image's name, or skip the test where it has not been built."""
     name = os.environ.get("JUBAKO_IMAGE") or f"jubako:{project_version()}-cpu"
     if ask("image", "inspect", name, check=False).returncode:
-        pytest.skip(f"no image {name}; build it with `make image`, where there is no registry by deploy/image/sandbox.sh")
+        pytest.skip(
+            f"no image {name}; build it with `make image`, where there is no registry by deploy/image/sandbox.sh"
+        )
     return name
 
 

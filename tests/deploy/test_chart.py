@@ -12,7 +12,12 @@ from deploy.checks.chart import CHART, EVERYTHING, GPU, Manifest, check_chart, r
 from deploy.checks.tools import CheckError, helm
 from serving.settings import Settings
 
-HARDENED_POD = {"runAsNonRoot": True, "runAsUser": 1034, "runAsGroup": 1034, "seccompProfile": {"type": "RuntimeDefault"}}
+HARDENED_POD = {
+    "runAsNonRoot": True,
+    "runAsUser": 1034,
+    "runAsGroup": 1034,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -149,7 +154,9 @@ def test_tls_is_for_both_protocols() -> None:
     container = pod(*values)["containers"][0]
     assert container["args"][::2] == ["--ssl-certfile", "--ssl-keyfile"]
     assert environment(*values)["JUBAKO_GRPC__TLS_CERTIFICATE"] == container["args"][1]
-    assert {container[name]["httpGet"]["scheme"] for name in ("startupProbe", "livenessProbe", "readinessProbe")} == {"HTTPS"}
+    assert {container[name]["httpGet"]["scheme"] for name in ("startupProbe", "livenessProbe", "readinessProbe")} == {
+        "HTTPS"
+    }
 
 
 def test_bundles_are_mounted_read_only_from_a_claim() -> None:
@@ -166,7 +173,10 @@ def test_bundles_are_mounted_read_only_from_a_claim() -> None:
 def test_it_scales_by_queued_tokens_unless_told_otherwise() -> None:
     def metrics(*values: str) -> list[str]:
         scaler = one("HorizontalPodAutoscaler", render(*settings("autoscaling.enabled=true", *values)))
-        return [each.get("pods", each.get("resource"))["metric" if "pods" in each else "name"] for each in scaler["spec"]["metrics"]]
+        return [
+            each.get("pods", each.get("resource"))["metric" if "pods" in each else "name"]
+            for each in scaler["spec"]["metrics"]
+        ]
 
     assert metrics() == [{"name": "jubako_queue_tokens"}]
     assert metrics("autoscaling.cpuPercent=80") == [{"name": "jubako_queue_tokens"}, "cpu"]

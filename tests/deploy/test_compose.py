@@ -43,7 +43,9 @@ def test_the_server_has_time_to_drain() -> None:
 def test_consoles_are_not_for_everyone() -> None:
     for name in ("prometheus", "grafana"):
         assert all(port.startswith("127.0.0.1:") for port in DOCUMENT["services"][name]["ports"])
-    assert DOCUMENT["services"]["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD"].startswith("${GRAFANA_PASSWORD:?")
+    assert DOCUMENT["services"]["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD"].startswith(
+        "${GRAFANA_PASSWORD:?"
+    )
 
 
 def test_grafana_is_given_the_data_source_that_prometheus_is() -> None:
