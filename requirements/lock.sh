@@ -8,7 +8,9 @@ compile() {
         --python-platform x86_64-manylinux_2_28 --generate-hashes --no-annotate \
         --custom-compile-command 'make lock' "$@"
 }
+# The client of a model hub, and what only it needs: a server fetches nothing, and the tokeniser asks for it by name alone
+hub=(huggingface-hub hf-xet tqdm filelock requests urllib3 charset-normalizer)
 for variant in cpu gpu; do
-    compile pyproject.toml --extra "$variant" --output-file "requirements/$variant.lock"
+    compile pyproject.toml --extra "$variant" "${hub[@]/#/--no-emit-package=}" --output-file "requirements/$variant.lock"
 done
 compile requirements/tools.in --output-file requirements/tools.lock

@@ -12,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 variant=${1:?cpu or gpu}
 backend=${BACKEND:-docker}
-python=${PYTHON:-python3}
+python=$(realpath --no-symlinks "$(command -v "${PYTHON:-python3}")")
 version=$("$python" -c 'import tomllib; print(tomllib.load(open("pyproject.toml", "rb"))["project"]["version"])')
 revision=$(git describe --always --dirty --abbrev=40 2>/dev/null || echo unknown)
 name=${IMAGE:-jubako}:$version-$variant
@@ -21,7 +21,6 @@ case $backend in buildah) engine=podman ;; *) engine=$backend ;; esac
 if [ "${BUNDLES:-1}" = 0 ]; then export JUBAKO_MODELS='[]'; fi
 
 tag=$("$python" -m bentoml build --output tag | sed -n 's/^__tag__://p')
-bento=$("$python" -m bentoml get "$tag" --output path)
 options=(
     --opt "build-arg=VARIANT=$variant" --opt "build-arg=VERSION=$version" --opt "build-arg=REVISION=$revision"
     --opt "build-arg=SOURCE=${SOURCE:-$(git config --get remote.origin.url || echo unknown)}"
@@ -31,15 +30,20 @@ for argument in BASE_IMAGE INDEX_URL TENSORRT TENSORRT_INDEX; do
 done
 # OCI's own format has no health check
 if [ "$backend" != docker ]; then options+=(--opt format=docker); fi
+# BentoML copies the Bento to a temporary folder, and reads templates only below the working directory
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 # shellcheck disable=SC2086
-"$python" -m bentoml containerize "$tag" --backend "$backend" -t "$name" "${options[@]}" ${BUILD_OPTS:-}
+(cd "$work" && TMPDIR=$work "$python" -m bentoml containerize "$tag" --backend "$backend" -t "$name" \
+    "${options[@]}" ${BUILD_OPTS:-})
 
 mkdir -p build
-"$engine" run --rm --network none --entrypoint cat "$name" /app/sbom.cdx.json >"$sbom"
+inside() { "$engine" run --rm --no-healthcheck --network none "$name" "$@"; }
+inside cat /app/sbom.cdx.json >"$sbom"
 bytes=$("$engine" image inspect --format '{{.Size}}' "$name")
-models=$(du --summarize --bytes "$bento/models" 2>/dev/null | cut -f1 || true)
-echo "$name: $((bytes / 1000000)) MB, of which bundles $((${models:-0} / 1000000)) MB; packages: $sbom"
-if [ "$variant" = cpu ] && [ $((bytes - ${models:-0})) -gt 600000000 ]; then
+models=$(inside du --summarize --bytes /app/bento/models | cut -f1)
+echo "$name: $((bytes / 1000000)) MB, of which bundles $((models / 1000000)) MB; packages: $sbom"
+if [ "$variant" = cpu ] && [ $((bytes - models)) -gt 600000000 ]; then
     echo "the image is above 600 MB without its bundles: see what grew in $sbom" >&2
     exit 1
 fi

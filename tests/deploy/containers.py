@@ -22,7 +22,7 @@ START_S = 60.0
 STOP_S = 30
 ROOT = Path(__file__).parent.parent.parent
 HARDENED = (
-    "--network", "host", "--read-only", "--tmpfs", "/tmp:rw,nosuid,nodev,size=256m,mode=1777",
+    "--no-healthcheck", "--network", "host", "--read-only", "--tmpfs", "/tmp:rw,nosuid,nodev,size=256m,mode=1777",
     "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
 )  # fmt: skip
 
