@@ -9,7 +9,7 @@ import pytest
 
 from deploy.checks import chart
 from deploy.checks.chart import CHART, EVERYTHING, GPU, Manifest, check_chart, render, rules_file, validate
-from deploy.checks.tools import CheckError, helm
+from deploy.checks.tools import CheckError, helm, run
 from serving.settings import Settings
 
 HARDENED_POD = {
@@ -171,7 +171,7 @@ def test_bundles_are_mounted_read_only_from_a_claim() -> None:
 
 
 def test_it_scales_by_queued_tokens_unless_told_otherwise() -> None:
-    def metrics(*values: str) -> list[str]:
+    def metrics(*values: str) -> list[Any]:
         scaler = one("HorizontalPodAutoscaler", render(*settings("autoscaling.enabled=true", *values)))
         return [
             each.get("pods", each.get("resource"))["metric" if "pods" in each else "name"]
@@ -198,7 +198,7 @@ def test_the_monitor_scrapes_each_pod_once() -> None:
 
 
 def test_names_fit_releases_of_other_names() -> None:
-    names = {each["metadata"]["name"] for each in chart.documents(chart.run(helm(), "template", "search", CHART))}
+    names = {each["metadata"]["name"] for each in chart.documents(run(helm(), "template", "search", CHART))}
     assert names == {"search-jubako", "search-jubako-headless"}
 
 

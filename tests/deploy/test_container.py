@@ -40,6 +40,11 @@ def container(model_store: Path) -> Iterator[Container]:
         yield container
 
 
+def inside(*command: str) -> str:
+    """Run a command in the image and return what it prints."""
+    return ask("run", "--rm", "--no-healthcheck", "--network", "none", image(), *command).stdout
+
+
 def _normal(names: dict[str, str]) -> dict[str, str]:
     return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in names.items()}
 
@@ -128,7 +133,9 @@ def test_its_labels_tell_where_it_comes_from() -> None:
 
 
 def test_it_is_small_without_bundles() -> None:
-    bundles = int(ask("run", "--rm", "--no-healthcheck", "--network", "none", image(), "python", "-S", "-c", BUNDLES_BYTES).stdout)
+    bundles = int(
+        ask("run", "--rm", "--no-healthcheck", "--network", "none", image(), "python", "-S", "-c", BUNDLES_BYTES).stdout
+    )
     size = int(inspected()["Size"]) - bundles
     print(f"\nwithout bundles: {size / 1e6:.0f} MB")
     assert size <= MAX_BYTES
@@ -141,7 +148,9 @@ def test_a_store_that_is_not_there_is_told_at_once() -> None:
 
 
 def test_its_own_bundles_are_served_where_no_store_is_mounted() -> None:
-    listed = ask("run", "--rm", "--no-healthcheck", "--network", "none", image(), "ls", "/app/bento/models").stdout.split()
+    listed = ask(
+        "run", "--rm", "--no-healthcheck", "--network", "none", image(), "ls", "/app/bento/models"
+    ).stdout.split()
     if not listed:
         pytest.skip("the image was built with BUNDLES=0")
     with serving() as container:

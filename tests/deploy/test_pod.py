@@ -1,66 +1,75 @@
-"""The chart's pod, as it is rendered, under `podman kube play`."""
+"""The chart's pod, as it is rendered, under `podman play kube`: in a network of its own, asked from inside."""
 
+import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 
 from deploy.checks.chart import Manifest, render
 from deploy.checks.tools import CheckError
-from tests.deploy.containers import image, wait_until_ready
-from tests.e2e.server import free_port
+from tests.deploy.containers import START_S, image
 
 pytestmark = pytest.mark.container
 PODMAN = shutil.which("podman")
-REPLICA = "jubako-pod-0"
+CONTAINER = "jubako-pod-0-jubako"
+EMBED = """
+from urllib.request import Request, urlopen
+body = b'{"inputs": ["a box", "a tray"]}'
+print(urlopen(Request("http://127.0.0.1:3000/embed", body, {"content-type": "application/json"})).read().decode())
+"""
 
 
-def rendered(port: int, store: Path) -> Manifest:
-    """Return the chart's Deployment for one pod of this machine's network, with bundles from a folder."""
+def podman(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([str(PODMAN), *arguments], capture_output=True, text=True)
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def rendered(store: Path, values: Path) -> Manifest:
+    """Return the chart's Deployment, of one pod that needs no keys and has its bundles in a folder of this machine."""
     name, tag = image().removeprefix("localhost/").rsplit(":", 1)
-    values = {
+    given = {
         "replicas": 1,
         "image": {"repository": f"localhost/{name}", "tag": tag},
         "access": {"required": "never"},
         "models": ["tiny"],
-        "env": {
-            "BENTOML_HOST": "127.0.0.1", "BENTOML_PORT": str(port), "JUBAKO_GRPC_PORT": str(free_port()),
-            "JUBAKO_GRPC__HOST": "127.0.0.1", "JUBAKO_STORE": "/store",
-        },
-        "extraVolumes": [{"name": "store", "hostPath": {"path": str(store), "type": "Directory"}}],
-        "extraVolumeMounts": [{"name": "store", "mountPath": "/store", "readOnly": True}],
-    }  # fmt: skip
-    file = store.parent / "values.yaml"
-    file.write_text(yaml.safe_dump(values))
+        "env": {"JUBAKO_STORE": "/store"},
+        "extraVolumes": [{"name": "bundles", "hostPath": {"path": str(store), "type": "Directory"}}],
+        "extraVolumeMounts": [{"name": "bundles", "mountPath": "/store", "readOnly": True}],
+    }
+    values.write_text(yaml.safe_dump(given))
     try:
-        return next(each for each in render("-f", str(file)) if each["kind"] == "Deployment")
+        return next(each for each in render("-f", str(values)) if each["kind"] == "Deployment")
     except CheckError as error:
         pytest.skip(str(error))
 
 
-def play(*arguments: str) -> None:
-    done = subprocess.run([str(PODMAN), "play", "kube", *arguments], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 @pytest.fixture
-def url(model_store: Path, tmp_path: Path) -> Iterator[str]:
+def pod(model_store: Path, tmp_path: Path) -> Iterator[str]:
+    """Play the Deployment and give the name of its container."""
     if PODMAN is None:
         pytest.skip("podman is not installed; deploy/image/sandbox.sh brings it")
-    port = free_port()
     manifest = tmp_path / "deployment.yaml"
-    manifest.write_text(yaml.safe_dump(rendered(port, model_store)))
-    play("--network", "host", str(manifest))
+    manifest.write_text(yaml.safe_dump(rendered(model_store, tmp_path / "values.yaml")))
+    podman("play", "kube", str(manifest))
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield CONTAINER
     finally:
-        play("--down", str(manifest))
+        podman("play", "kube", "--down", str(manifest))
 
 
-def test_the_deployment_runs_as_the_chart_renders_it(url: str) -> None:
-    wait_until_ready(url, f"{REPLICA}-jubako")
-    assert httpx.post(f"{url}/embed", json={"inputs": ["a box", "a tray"]}).status_code == 200
+def test_the_deployment_runs_as_the_chart_renders_it(pod: str) -> None:
+    give_up = time.monotonic() + START_S
+    while podman("exec", pod, "python", "-S", "/app/healthcheck.py", check=False).returncode:
+        assert time.monotonic() < give_up, podman("logs", pod).stderr
+        time.sleep(0.2)
+    answer = json.loads(podman("exec", pod, "python", "-S", "-c", EMBED).stdout)
+    assert [len(item["embedding"]) for item in answer["data"]] == [32, 32]
+    told = json.loads(podman("inspect", pod).stdout)[0]
+    assert told["HostConfig"]["ReadonlyRootfs"] is True
+    assert not told["EffectiveCaps"]
