@@ -160,6 +160,18 @@ def test_its_own_bundles_are_served_where_no_store_is_mounted() -> None:
         assert container.ready_s <= MAX_START_S
 
 
+def test_one_image_serves_every_topology(model_store: Path, tiny: Bundle) -> None:
+    mount = f"type=bind,source={model_store},target={STORE},readonly"
+    split = {"JUBAKO_TOPOLOGY": "split", "JUBAKO_RUNNERS": "2", "JUBAKO_FRONTS": "2"}
+    with serving("--mount", mount, JUBAKO_STORE=STORE, JUBAKO_MODELS='["tiny"]', **split) as container:
+        with Client(container.url) as client:
+            np.testing.assert_allclose(client.embed(CORPUS).vectors, embed_directly(tiny.root, CORPUS), atol=1e-6)
+        processes = container.python(
+            "import pathlib; print(*(p.read_text() for p in pathlib.Path('/proc').glob('[0-9]*/cmdline')))"
+        )
+        assert {"jubako_runner_0", "jubako_runner_1"} <= set(re.findall(r"jubako_runner_\d", processes))
+
+
 def test_it_stops_in_order_when_told_to(model_store: Path) -> None:
     mount = f"type=bind,source={model_store},target={STORE},readonly"
     with serving("--mount", mount, JUBAKO_STORE=STORE, JUBAKO_MODELS='["tiny"]') as container:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -25,26 +26,33 @@ def entered(folder: Path, *arguments: str, **environment: str) -> subprocess.Com
     programs = folder / "bin"
     programs.mkdir(exist_ok=True)
     stub = programs / "bentoml"
-    stub.write_text('#!/bin/sh\necho "bentoml $* port=$BENTOML_PORT"\n')
+    stub.write_text('#!/bin/sh\necho "bentoml $*${JUBAKO_MODELS+ models=$JUBAKO_MODELS} port=$BENTOML_PORT"\n')
     stub.chmod(0o755)
-    own = {"PATH": f"{programs}:{os.environ['PATH']}", "BENTOML_HOME": str(folder / "home")}
-    return subprocess.run(["sh", ENTRYPOINT, *arguments], env={**own, **environment}, capture_output=True, text=True)
+    entrypoint = shutil.copy(ENTRYPOINT, folder)
+    if not (folder / "models.json").exists():
+        (folder / "models.json").write_text('["text:1"]')
+    path = f"{programs}:{os.environ['PATH']}"
+    own = {"PATH": path, "BENTOML_HOME": str(folder / "home")}
+    return subprocess.run(["sh", entrypoint, *arguments], env={**own, **environment}, capture_output=True, text=True)
 
 
-def test_the_bento_is_served_and_dashes_go_to_the_server(tmp_path: Path) -> None:
-    assert entered(tmp_path).stdout == "bentoml serve /app/bento port=3000\n"
-    assert entered(tmp_path, "--timeout", "9", PORT="80").stdout == "bentoml serve /app/bento --timeout 9 port=80\n"
+def test_the_image_s_own_bundles_are_served_and_dashes_go_to_the_server(tmp_path: Path) -> None:
+    assert entered(tmp_path).stdout == f'bentoml serve {tmp_path}/bento/src models=["text:1"] port=3000\n'
+    assert (tmp_path / "home" / "models").readlink() == tmp_path / "bento" / "models"
+    told = entered(tmp_path, "--timeout", "9", PORT="80", JUBAKO_MODELS="[]").stdout
+    assert told == f"bentoml serve {tmp_path}/bento/src --timeout 9 models=[] port=80\n"
 
 
 def test_any_other_argument_is_a_command(tmp_path: Path) -> None:
     assert entered(tmp_path, "echo", "-n", "a command").stdout == "a command"
 
 
-def test_a_mounted_store_takes_the_place_of_the_bento(tmp_path: Path) -> None:
+def test_a_mounted_store_takes_the_place_of_the_image_s_own(tmp_path: Path) -> None:
     store = tmp_path / "store"
     store.mkdir()
     for _ in range(2):  # a container that is started again finds its own link
-        assert entered(tmp_path, JUBAKO_STORE=str(store)).stdout == "bentoml serve /app/bento/src port=3000\n"
+        told = entered(tmp_path, JUBAKO_STORE=str(store)).stdout
+        assert told == f"bentoml serve {tmp_path}/bento/src port=3000\n"
         assert (tmp_path / "home" / "models").readlink() == store
     assert list(store.iterdir()) == []
 
@@ -53,6 +61,13 @@ def test_a_store_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
     done = entered(tmp_path, JUBAKO_STORE="/nowhere")
     assert done.returncode == 78
     assert "mount a model store there" in done.stderr
+
+
+def test_an_image_without_bundles_wants_a_store(tmp_path: Path) -> None:
+    (tmp_path / "models.json").write_text("[]")
+    done = entered(tmp_path)
+    assert done.returncode == 78
+    assert "mount a model store" in done.stderr
 
 
 @contextmanager
