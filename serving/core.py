@@ -13,6 +13,7 @@ from serving.errors import Code, JubakoError
 from serving.model import Result, Served
 from serving.recommender_model import RecommenderModel
 from serving.recommending import Asked, Recommended
+from serving.request_context import note_model, of_no_request
 from serving.settings import Settings
 from serving.text_model import TextModel
 from serving.vectors import AS_IT_IS, VectorForm
@@ -111,6 +112,7 @@ class Core:
         deadline = self._deadline(query.timeout_ms)
         model = cast(Embedder, self.model_for(Task.EMBED, query.model))
         manifest = model.manifest
+        note_model(manifest, len(query.inputs))
         query.form.check(manifest.dimensions or 0, bool(manifest.normalized), manifest.matryoshka)
         self._check_count(len(query.inputs))
         result = await model.embed(query.inputs, deadline=deadline, prompt=query.prompt, truncate=query.truncate)
@@ -127,12 +129,14 @@ class Core:
         self._check_count(len(query.inputs))
         if query.candidate_labels is None:
             model = cast(ClassifierModel, self.model_for(Task.CLASSIFY, query.model))
+            note_model(model.manifest, len(query.inputs))
             classified = await model.classify(
                 query.inputs, deadline=deadline, threshold=query.threshold, truncate=query.truncate
             )
             _raise_if_none_is_in_order(classified.result)
             return ClassifyAnswer(model, classified, query.top_k)
         encoder = self._zero_shot_for(query.model)
+        note_model(encoder.model.manifest, len(query.inputs))
         classified = await encoder.classify(
             query.inputs, query.candidate_labels, deadline=deadline, threshold=query.threshold, truncate=query.truncate
         )
@@ -147,6 +151,7 @@ class Core:
         """
         deadline = self._deadline(query.timeout_ms)
         model = cast(RecommenderModel, self.model_for(Task.RECOMMEND, query.model))
+        note_model(model.manifest)
         return RecommendAnswer(model, await model.recommend(query.asked, deadline=deadline))
 
     def model_for(self, task: Task, name: str | None) -> Served:
@@ -195,7 +200,8 @@ class Core:
         if model.last_success_age_s * 1000 <= readiness.max_age_ms:
             return
         try:
-            await model.check(readiness.probe_timeout_ms / 1000)
+            with of_no_request():
+                await model.check(readiness.probe_timeout_ms / 1000)
         except JubakoError as error:
             raise JubakoError(
                 Code.NOT_READY, f"model {name!r} did not answer its probe: {error.message}", retry_after_s=1

@@ -14,9 +14,9 @@ from serving.admission import Admission
 from serving.batching import Budget
 from serving.bounds import BOUNDS
 from serving.engine import GraphEngine
-from serving.metrics import QueueMetrics, SchedulerMetrics
+from serving.metrics import LoadMetrics, QueueMetrics, SchedulerMetrics
 from serving.model import Placement, Served
-from serving.opening import Opened, Placed, open_parts
+from serving.opening import Opened, Placed, backend_name, open_parts
 from serving.scheduler import Outputs, Scheduler
 from serving.settings import Engine as EngineSettings
 from serving.settings import Settings
@@ -69,11 +69,6 @@ def load_schedulers(tag: str, settings: Settings) -> dict[str, Scheduler]:
     return {backend_name(parts.bundle, engine.role): make_scheduler(parts, engine, settings) for engine in engines}
 
 
-def backend_name(bundle: Bundle, role: Role) -> str:
-    """Return what metrics and runners call one of a bundle's encoders."""
-    return bundle.manifest.name if role is Role.ENCODER else f"{bundle.manifest.name}.{role}"
-
-
 def load_engines(tag: str, settings: Settings) -> tuple[Opened, list[GraphEngine]]:
     """Open a bundle's parts and its engines; they have passed hashes and golden vectors when this returns."""
     begin = perf_counter()
@@ -82,7 +77,9 @@ def load_engines(tag: str, settings: Settings) -> tuple[Opened, list[GraphEngine
     parts = open_parts(bundle)
     engines = [_sound(parts, role, settings.engine) for role in parts.encoders]
     told = ", ".join(engine.graph.file for engine in engines)
-    logger.info("%s ready in %.1f s: %s on %s", bundle.tag, perf_counter() - begin, told, engines[0].device)
+    seconds = perf_counter() - begin
+    LoadMetrics().took(bundle.manifest.name, bundle.manifest.version, seconds)
+    logger.info("%s ready in %.1f s: %s on %s", bundle.tag, seconds, told, engines[0].device)
     return parts, engines
 
 
@@ -120,6 +117,8 @@ def make_scheduler(parts: Opened, engine: GraphEngine, settings: Settings) -> Sc
     admission = Admission(settings.queue.max_tokens or bounds.queue_tokens, QueueMetrics(name))
     scheduler = Scheduler(engine, budget, admission, SchedulerMetrics(name))
     scheduler.last_success = monotonic()  # the self-test just now
+    manifest = parts.bundle.manifest
+    LoadMetrics().loaded(name, manifest.version, manifest.family, engine.graph.file, engine.device)
     return scheduler
 
 

@@ -18,6 +18,7 @@ from features.towers import TowersConfig
 from serving.bounds import Cost
 from serving.classifier_model import ClassifierModel
 from serving.index.opening import open_index, open_search
+from serving.metrics import LoadMetrics
 from serving.model import Placement, Served
 from serving.recommender_model import RecommenderModel
 from serving.scheduler import Backend
@@ -132,13 +133,22 @@ class OpenedRecommender:
         assert manifest.index is not None
         index = open_index(self.bundle.root, manifest.index, self.catalogue, settings.engine)
         towers = {
-            role: Tower(manifest, own.placement, self.towers[role], own.backend, encode_threads)
+            role: Tower(
+                manifest, own.placement, self.towers[role], own.backend, encode_threads, backend_name(self.bundle, role)
+            )
             for role, own in placed.items()
         }
         graphs = " and ".join(own.placement.graph for own in placed.values())
         placement = Placement(f"{graphs}, {index.device}", next(iter(placed.values())).placement.device)
-        search = open_search(f"{manifest.name}.index", index, self.catalogue)
+        name = f"{manifest.name}.index"
+        search = open_search(name, index, self.catalogue)
+        LoadMetrics().loaded(name, manifest.version, manifest.family, type(index).__name__, index.device)
         return RecommenderModel(manifest, placement, towers, self.catalogue, self.histories, search, settings.limits)
+
+
+def backend_name(bundle: Bundle, role: Role) -> str:
+    """Return what metrics and runners call one of a bundle's encoders."""
+    return bundle.manifest.name if role is Role.ENCODER else f"{bundle.manifest.name}.{role}"
 
 
 def open_parts(bundle: Bundle) -> Opened:

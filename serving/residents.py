@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from serving.api.front import Front
 from serving.api.rpc.server import RpcServer
+from serving.metrics import WorkerMetrics
 from serving.settings import Settings
 from serving.split.remote import Runner
 from serving.split.runner import RowsEndpoint
@@ -22,6 +23,7 @@ class FrontResident:
 
     async def start(self) -> None:
         """Start gRPC, and connect to the runners there are."""
+        WorkerMetrics("front").started()
         self._connections = [asyncio.create_task(runner.keep()) for runner in self._runners]
         await self._rpc.start()
 
@@ -45,7 +47,8 @@ class RunnerResident:
         self._delay_s = settings.lifecycle.drain_delay_ms / 1000
 
     async def start(self) -> None:
-        """Do nothing: a runner has an HTTP server alone."""
+        """Tell that it has started; a runner has an HTTP server alone."""
+        WorkerMetrics("runner").started()
 
     async def give_notice(self) -> None:
         """Wait until no front is connected; one that is not yet connected has the delay to do so."""

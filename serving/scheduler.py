@@ -188,7 +188,7 @@ class Scheduler:
         self._metrics.computed(len(rows), tokens, computed.padded_tokens, computed.seconds)
         finite = np.isfinite(computed.outputs.reshape(len(rows), -1).sum(axis=1))  # [rows]
         for row, output, good in zip(rows, computed.outputs, finite, strict=True):
-            row.ticket.start(now - computed.seconds)
+            row.ticket.start(now - computed.seconds, len(rows))
             self._metrics.waited(now - computed.seconds - row.ticket.arrived)
             row.answer(output if good else JubakoError(Code.FAILED, _NOT_FINITE), computed.seconds)
 

@@ -13,7 +13,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from features.rows import FeatureRow
 from serving.errors import Code, JubakoError
+from serving.request_context import CURRENT
 from serving.rows import Finished
+from serving.spans import Carrier, carrier_of
 from serving.split.frames import pack, pack_request, unpack, unpack_answer
 from serving.split.runner import ROWS_PATH
 
@@ -81,7 +83,7 @@ class Runner:
         future: asyncio.Future[Finished] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         try:
-            await socket.send(pack_request(number, model, rows, deadline - monotonic()))
+            await socket.send(pack_request(number, model, rows, deadline - monotonic(), _trace()))
             return await future
         except asyncio.CancelledError:
             with suppress(ConnectionClosed):  # or the loop above would take it for a reason to try again
@@ -143,6 +145,12 @@ class RemoteBackend:
         """Drop the connections."""
         for runner in self._runners:
             runner.close()
+
+
+def _trace() -> Carrier | None:
+    """Return what the runner continues the request's trace by, None where it is not recorded."""
+    context = CURRENT.get()
+    return None if context is None or context.span is None else carrier_of(context.span)
 
 
 async def _open(url: str) -> ClientConnection:

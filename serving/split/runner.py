@@ -2,13 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from time import monotonic
+from collections.abc import Mapping, Sequence
+from time import monotonic, perf_counter
 from typing import Any
+
+from opentelemetry.trace import Tracer
 
 from serving.api.asgi import App, Receive, Scope, Send
 from serving.errors import Code, JubakoError
+from serving.request_context import Stage, computed_stages
+from serving.rows import Finished
 from serving.scheduler import Backend
+from serving.spans import begin_span, configured_tracer, end_span
 from serving.split.frames import pack_answer, pack_error, unpack, unpack_rows
 
 logger = logging.getLogger("jubako.runner")
@@ -26,6 +31,7 @@ class RowsEndpoint:
         """Set while no front is connected."""
         self._inner = inner
         self._fronts = 0
+        self._tracer = configured_tracer()
         self.left.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,7 +44,7 @@ class RowsEndpoint:
         try:
             await receive()
             await send({"type": "websocket.accept"})
-            await _Connection(self.backends, send).serve(receive)
+            await _Connection(self.backends, send, self._tracer).serve(receive)
         finally:
             self._fronts -= 1
             if not self._fronts:
@@ -48,9 +54,10 @@ class RowsEndpoint:
 class _Connection:
     """One front. Its requests run side by side; those still running when it leaves are abandoned."""
 
-    def __init__(self, backends: Mapping[str, Backend], send: Send) -> None:
+    def __init__(self, backends: Mapping[str, Backend], send: Send, tracer: Tracer | None) -> None:
         self._backends = backends
         self._send = send
+        self._tracer = tracer
         self._running: dict[int, asyncio.Task[None]] = {}
 
     async def serve(self, receive: Receive) -> None:
@@ -74,12 +81,33 @@ class _Connection:
 
     async def _answer(self, number: int, header: dict[str, Any], payload: memoryview) -> None:
         try:
-            backend = self._backends[header["model"]]
-            done = await backend.run(unpack_rows(header, payload), monotonic() + header["timeout_s"])
-            answer = pack_answer(number, done)
+            answer = pack_answer(number, await self._traced(header, payload))
         except JubakoError as error:
             answer = pack_error(number, error)
         except Exception:
             logger.exception("a request from a front failed")
             answer = pack_error(number, JubakoError(Code.FAILED, "an internal error; the runner's log has its trace"))
         await self._send({"type": "websocket.send", "bytes": answer})
+
+    async def _traced(self, header: dict[str, Any], payload: memoryview) -> Finished:
+        """Compute a request's rows, in a span of the front's trace where it has one."""
+        tracer, carrier = self._tracer, header.get("trace")
+        if tracer is None or carrier is None:
+            return await self._computed(header, payload)
+        span = begin_span(tracer, "runner", carrier, {"jubako.backend": header["model"]})
+        span.set_attributes({"jubako.rows": len(header["tokens"]), "jubako.tokens": sum(header["tokens"])})
+        stages: Sequence[Stage] = ()
+        begin, failed = perf_counter(), True
+        try:
+            done = await self._computed(header, payload)
+            stages, failed = computed_stages(begin, done.queue_s, done.compute_s, done.batch_rows), False
+        except JubakoError as error:
+            span.set_attribute("error.type", error.code.value)
+            raise
+        finally:
+            end_span(tracer, span, stages, failed=failed)
+        return done
+
+    async def _computed(self, header: dict[str, Any], payload: memoryview) -> Finished:
+        backend = self._backends[header["model"]]
+        return await backend.run(unpack_rows(header, payload), monotonic() + header["timeout_s"])

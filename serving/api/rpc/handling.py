@@ -5,7 +5,6 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any
 
 import grpc
@@ -14,9 +13,9 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc import StatusCode
 
+from serving.api.observing import Observer
 from serving.api.request_ids import HEADER, request_id
 from serving.api.rpc.call import REQUEST_ID_KEY, Call, Context
-from serving.api.rpc.observing import Observer
 from serving.api.rpc.standing import Room
 from serving.api.rpc.status import error_metadata, internal_error, shortened, status_code
 from serving.errors import Code, JubakoError
@@ -57,7 +56,7 @@ class Handling:
 
     def __init__(self, services: Iterable[Service], settings: Settings, closing: asyncio.Event | None = None) -> None:
         """Take the services; counted ones are refused once `closing` is set."""
-        observer = Observer(settings.observability)
+        observer = Observer(settings.observability, "grpc")
         room = Room(settings.grpc.max_calls, "calls", closing)
         self._handlers = {
             f"/{service.name}/{method.name}": _handler(service, method, observer, room if service.counted else None)
@@ -128,9 +127,9 @@ class _Method:
         await self._answered(self._behaviour, context)
 
     async def _answered(self, work: Callable[[Call[Any]], Awaitable[Any]], context: Context) -> Any:
-        begin = perf_counter()
         metadata = context.invocation_metadata()
         call: Call[Any] = Call(context, self._parse, _request_id(metadata))
+        observed = self._observer.called(self._path, metadata, call.request_id)
         try:
             with self._room:
                 body = await work(call)
@@ -139,22 +138,19 @@ class _Method:
         except (asyncio.CancelledError, grpc.aio.BaseError):  # the latter when messages have nowhere to go any more
             late = context.time_remaining() == 0
             code = StatusCode.DEADLINE_EXCEEDED if late else StatusCode.CANCELLED
-            self._observer.left(self._path, code, perf_counter() - begin)
+            self._observer.left(observed, self._path, code)
             raise
         except Exception:
             logger.exception("%s failed, request %s", self._path, call.request_id)
             failure = internal_error()
         else:
             context.set_trailing_metadata(call.trailing_metadata())
-            self._ended(call, StatusCode.OK, begin, metadata)
+            self._observer.ended(observed, self._path, StatusCode.OK, call.sent_bytes)
             return body
         code = status_code(failure)
-        self._ended(call, code, begin, metadata)
+        observed.code = failure.code
+        self._observer.ended(observed, self._path, code, call.sent_bytes)
         await context.abort(code, shortened(failure.message), (*call.trailing_metadata(), *error_metadata(failure)))
-
-    def _ended(self, call: Call[Any], code: StatusCode, begin: float, metadata: Any) -> None:
-        seconds = perf_counter() - begin
-        self._observer.ended(self._path, code, seconds, call.sent_bytes, call.request_id, metadata)
 
 
 def _request_id(metadata: Iterable[tuple[str, str | bytes]]) -> str:

@@ -6,6 +6,7 @@ import grpc
 import numpy as np
 
 from bundle.bundle import Bundle
+from serving.settings import Observability
 from tests.serving.api.rpc.conftest import Gated, connected, on_loopback, refusal, served, told, until
 from tests.tiny import CORPUS, embed_directly
 from wire._generated import encoder_pb2 as pb
@@ -174,7 +175,8 @@ async def test_a_thousand_cancelled_streams_leave_nothing(gated: Gated) -> None:
         await until(lambda: gated.admission.held_tokens > held, seconds=20)
         call.cancel()
 
-    async with served(gated.core, on_loopback(gated.settings)) as server, connected(server) as channel:
+    unlogged = gated.settings.model_copy(update={"observability": Observability(access_log=False)})
+    async with served(gated.core, on_loopback(unlogged)) as server, connected(server) as channel:
         stub = EncoderStub(channel)
         busy = await gated.occupied()
         held = gated.admission.held_tokens
