@@ -5,7 +5,6 @@ sets for its workers; so metrics are created with the objects that observe them,
 files of its own, and whichever is asked for `/metrics` lays them together: `serving/exposition.py`.
 """
 
-import asyncio
 from collections.abc import Sequence
 from functools import cache
 from time import perf_counter, time
@@ -14,12 +13,11 @@ from typing import Any
 from prometheus_client import Counter, Gauge, Histogram
 
 from serving.errors import Code
+from serving.late import LateCounter, LateGauge, LateHistogram
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 TOKENS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 262_144)
-TELL_S = 0.25
-"""How late a gauge may be that changes with every request."""
 
 
 @cache
@@ -27,14 +25,12 @@ def _metric(kind: type[Any], name: str, text: str, labels: tuple[str, ...], **op
     return kind(f"jubako_{name}", text, labels, **options)
 
 
-def _counter(name: str, text: str, model: str) -> Counter:
-    child: Counter = _metric(Counter, name, text, ("model",)).labels(model)
-    return child
+def _counter(name: str, text: str, model: str) -> LateCounter:
+    return LateCounter(_metric(Counter, name, text, ("model",)).labels(model))
 
 
-def _histogram(name: str, text: str, buckets: Sequence[float], model: str) -> Histogram:
-    child: Histogram = _metric(Histogram, name, text, ("model",), buckets=tuple(buckets)).labels(model)
-    return child
+def _histogram(name: str, text: str, buckets: Sequence[float], model: str) -> LateHistogram:
+    return LateHistogram(_metric(Histogram, name, text, ("model",), buckets=tuple(buckets)).labels(model))
 
 
 class SchedulerMetrics:
@@ -76,7 +72,7 @@ class QueueMetrics:
             child: Gauge = _metric(Gauge, name, text, ("model",), multiprocess_mode="livesum").labels(model)
             return child
 
-        self._depth = gauge("queue_tokens", "Tokens that wait or are computed")
+        self._depth = LateGauge(gauge("queue_tokens", "Tokens that wait or are computed"))
         self._bound = gauge("queue_max_tokens", "Tokens at which requests are refused")
         self._rejected = _counter("rejected_total", "Requests refused by a full queue", model)
 
@@ -154,7 +150,7 @@ class RequestMetrics:
         self._errors: Counter = _metric(
             Counter, "errors_total", "Requests answered by an error, by its code", ("endpoint", "status", "code")
         )
-        self._children: dict[tuple[str, int | str], Histogram] = {}
+        self._children: dict[tuple[str, int | str], LateHistogram] = {}
 
     def answered(self, endpoint: str, status: int | str, begin: float, code: Code | None = None) -> float:
         """Record an answer to a request that came at `begin` of `time.perf_counter`; return the seconds it took.
@@ -164,7 +160,8 @@ class RequestMetrics:
         seconds = perf_counter() - begin
         child = self._children.get((endpoint, status))
         if child is None:
-            child = self._children[endpoint, status] = self._seconds.labels(endpoint, str(status))
+            child = LateHistogram(self._seconds.labels(endpoint, str(status)))
+            self._children[endpoint, status] = child
         child.observe(seconds)
         if code is not None:
             self._errors.labels(endpoint, str(status), code.value).inc()
@@ -172,36 +169,23 @@ class RequestMetrics:
 
 
 class InFlightMetrics:
-    """Requests that were accepted and not yet answered.
-
-    The gauge follows at most `TELL_S` later, so that a request costs it next to nothing; an idle server sets nothing.
-    """
+    """Requests that were accepted and not yet answered."""
 
     def __init__(self, protocol: str) -> None:
         gauge: Gauge = _metric(
             Gauge, "requests_in_flight", "Requests not yet answered", ("protocol",), multiprocess_mode="livesum"
         )
-        self._gauge = gauge.labels(protocol)
+        self._gauge = LateGauge(gauge.labels(protocol))
         self._now = 0
-        self._will_tell = False
 
     def begun(self) -> None:
         """Count a request in."""
         self._now += 1
-        self._tell_later()
+        self._gauge.set(self._now)
 
     def ended(self) -> None:
         """Count it out."""
         self._now -= 1
-        self._tell_later()
-
-    def _tell_later(self) -> None:
-        if not self._will_tell:
-            self._will_tell = True
-            asyncio.get_running_loop().call_later(TELL_S, self._tell)
-
-    def _tell(self) -> None:
-        self._will_tell = False
         self._gauge.set(self._now)
 
 

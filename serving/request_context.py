@@ -43,13 +43,13 @@ class RequestContext:
     inputs: int = 0
     tokens: int = 0
     begin: float = field(default_factory=perf_counter)
-    stages: list[Stage] = field(default_factory=list)
+    stages: tuple[Stage, ...] = ()
     """Filled only where there is a span."""
 
     def note(self, *stages: Stage) -> None:
         """Note stages of a request that has a span."""
         if len(self.stages) < MOST_STAGES:
-            self.stages.extend(stages)
+            self.stages += stages
 
 
 def computed_stages(begin: float, queue_s: float, compute_s: float, batch_rows: int) -> tuple[Stage, Stage]:

@@ -6,6 +6,7 @@ from serving.api.asgi import Answer, Request
 from serving.core import Core
 from serving.errors import JubakoError
 from serving.exposition import CONTENT_TYPE, exposition
+from serving.late import tell_all
 
 READY_S = 1.0
 """Longest wait for a model that has computed nothing lately; one that needs longer is told as not ready."""
@@ -13,7 +14,9 @@ READY_S = 1.0
 
 async def metrics(core: Core, request: Request) -> Answer:
     """Answer `GET /metrics`; models that have computed nothing lately are asked to, as by `/readyz`."""
-    return Answer(await asyncio.to_thread(exposition, await _is_ready(core)), content_type=CONTENT_TYPE)
+    ready = await _is_ready(core)
+    tell_all()
+    return Answer(await asyncio.to_thread(exposition, ready), content_type=CONTENT_TYPE)
 
 
 async def _is_ready(core: Core) -> bool:

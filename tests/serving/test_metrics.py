@@ -1,7 +1,6 @@
 """Metrics say what happened, at the place where it did."""
 
 import asyncio
-from collections.abc import Callable
 
 import httpx
 import pytest
@@ -9,21 +8,18 @@ from prometheus_client import REGISTRY
 
 from serving.core import EmbedQuery
 from serving.errors import Code, JubakoError
+from serving.late import tell_all
 from serving.metrics import InFlightMetrics
 from tests.serving.api.conftest import client, core, settings
-from tests.serving.api.rpc.conftest import Gated, gated, until
+from tests.serving.api.rpc.conftest import Gated, gated
 
 __all__ = ["client", "core", "gated", "settings"]
 """Fixtures of the transports' tests."""
 
 
 def value(name: str, **labels: str) -> float:
+    tell_all()
     return REGISTRY.get_sample_value(f"jubako_{name}", labels) or 0.0
-
-
-@pytest.fixture
-def told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.metrics.TELL_S", 0.0)
 
 
 @pytest.mark.parametrize(
@@ -59,22 +55,11 @@ async def test_an_answer_is_no_error(client: httpx.AsyncClient) -> None:
     assert (errors(), value("tokenize_seconds_count", model="tiny")) == (before[0], before[1] + 1)
 
 
-async def test_requests_in_flight_are_those_without_an_answer(told_at_once: None) -> None:
+async def test_requests_in_flight_are_those_without_an_answer() -> None:
     metrics = InFlightMetrics("tests")
     for act, left in ((metrics.begun, 1), (metrics.begun, 2), (metrics.ended, 1), (metrics.ended, 0)):
         act()
-        await until(lambda left=left: value("requests_in_flight", protocol="tests") == left)  # type: ignore[misc]
-
-
-async def test_a_burst_of_requests_sets_the_gauge_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[Callable[[], None]] = []
-    monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda _, call: calls.append(call), raising=False)
-    metrics = InFlightMetrics("burst")
-    for _ in range(1000):
-        metrics.begun()
-    assert len(calls) == 1
-    calls[0]()
-    assert value("requests_in_flight", protocol="burst") == 1000
+        assert value("requests_in_flight", protocol="tests") == left
 
 
 async def test_a_deadline_that_passes_in_the_queue_is_counted(gated: Gated) -> None:

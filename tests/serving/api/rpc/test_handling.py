@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY
 
 from serving.api.access_log import AccessLog
 from serving.api.tracing import Tracing
+from serving.late import tell_all
 from serving.request_context import RequestContext
 from serving.settings import Observability
 from tests.serving.api.rpc.conftest import Gated, connected, on_loopback, refusal, served, texts, told, until
@@ -23,6 +24,7 @@ EMBED = "/jubako.v1.Encoder/Embed"
 
 
 def seconds_count(endpoint: str, status: str) -> float:
+    tell_all()
     return REGISTRY.get_sample_value("jubako_request_seconds_count", {"endpoint": endpoint, "status": status}) or 0
 
 
