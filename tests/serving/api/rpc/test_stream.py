@@ -188,7 +188,9 @@ async def test_a_thousand_cancelled_streams_leave_nothing(gated: Gated) -> None:
             await until(lambda: len(asyncio.all_tasks()) <= at_rest + 1, seconds=20)
             gc.collect()
             counts.append(len(gc.get_objects()))
-        assert counts[-1] - counts[1] < 250, counts  # less than one object for two of the 500 streams since
+        # one object for each stream would be 250 more in the third round, 500 in the fourth; a single round may
+        # still hold what cancelled timers of the loop refer to
+        assert min(counts[2:]) - counts[1] < 250, counts
         gated.device.gate.set()
         await busy
         assert len(await answers(stub, [asking("after")])) == 1
