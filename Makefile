@@ -6,7 +6,7 @@ PORT ?= 3000
 MODELS ?= genres papers books works
 export BENTOML_DO_NOT_TRACK ?= True
 
-.PHONY: serve test check format proto bench lock image image-gpu image-test clean
+.PHONY: serve test check format proto dashboard prometheus bench lock image image-gpu image-test clean
 
 serve: $(VENV)/.serve ## Install, make the default models once (encoder, classifiers, recommenders), and serve them on :3000
 	$(BIN)/jubako export text --if-missing
@@ -18,12 +18,13 @@ serve: $(VENV)/.serve ## Install, make the default models once (encoder, classif
 test: $(VENV)/.dev $(VENV)/.deploy ## Run every test, those that start real servers included
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.dev $(VENV)/.deploy ## Lint, formatting and types; gRPC modules as proto/ has them; chart, Compose, Dockerfile
+check: $(VENV)/.dev $(VENV)/.deploy ## Lint, formatting, types; generated files as their sources have them; chart, Compose, Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m wire.generate --check
 	$(BIN)/python -m deploy.checks
+	$(BIN)/python -m deploy.observability.dashboard --check
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
@@ -31,6 +32,14 @@ format: $(VENV)/.dev
 
 proto: $(VENV)/.dev ## Make the gRPC modules in wire/_generated anew from proto/
 	$(BIN)/python -m wire.generate
+
+dashboard: $(VENV)/.dev ## Make deploy/observability/dashboard.json anew from panels.py
+	$(BIN)/python -m deploy.observability.dashboard
+
+prometheus: ## Put Debian's Prometheus beside the interpreter, for the test in which it scrapes a server
+	mkdir -p $(VENV)/prometheus $(BIN)
+	cd $(VENV)/prometheus && apt-get download prometheus && dpkg -x prometheus_*.deb .
+	ln -sf ../prometheus/usr/bin/prometheus ../prometheus/usr/bin/promtool $(BIN)/
 
 bench: $(VENV)/.dev ## Measure this machine: engine bound, BentoML's batching, Jubako, in one run; the search; the protocols
 	$(BIN)/jubako export text --if-missing

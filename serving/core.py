@@ -19,6 +19,7 @@ from serving.releases import comparing
 from serving.releases.shadowing import Copy
 from serving.releases.splitting import key_of, people_in
 from serving.releases.versions import Release, Version
+from serving.request_context import note_model, of_no_request
 from serving.settings import Settings
 from serving.text_model import TextModel
 
@@ -58,6 +59,7 @@ class Core:
         key = key_of(people_in(query.inputs))
         version = self.model_for(Task.EMBED, query.model, key)
         manifest = version.model.manifest
+        note_model(manifest, len(query.inputs))
         query.form.check(manifest.dimensions or 0, bool(manifest.normalized), manifest.matryoshka)
         self._check_count(len(query.inputs))
         with version.answering() as model:
@@ -83,6 +85,7 @@ class Core:
             version = self.model_for(Task.CLASSIFY, query.model, key)
         else:
             version = self._encoder_for(query.model, key)
+        note_model(version.model.manifest, len(query.inputs))
         with version.answering() as model:
             classified = await _classify(version, query, deadline)
             _raise_if_none_is_in_order(classified.result)
@@ -102,6 +105,7 @@ class Core:
         deadline = self._deadline(query.timeout_ms)
         key = key_of([query.asked.user])
         version = self.model_for(Task.RECOMMEND, query.model, key)
+        note_model(version.model.manifest)
         with version.answering() as model:
             recommended = await _recommend(model, query.asked, deadline)
 
@@ -162,7 +166,8 @@ class Core:
         if model.last_success_age_s * 1000 <= readiness.max_age_ms:
             return
         try:
-            await model.check(readiness.probe_timeout_ms / 1000)
+            with of_no_request():
+                await model.check(readiness.probe_timeout_ms / 1000)
         except JubakoError as error:
             raise JubakoError(
                 Code.NOT_READY, f"model {name!r} did not answer its probe: {error.message}", retry_after_s=1

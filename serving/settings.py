@@ -111,12 +111,21 @@ class Lifecycle(Section):
 
 
 class Observability(Section):
-    """What the front writes about each request."""
+    """What is written down about requests, and how logs are written."""
 
     access_log: bool = True
     """One line for each answered request, written in batches beside the hot path."""
     access_log_sample: float = Field(1.0, ge=0, le=1)
     """Share of successful requests that are logged; errors always are."""
+    trace_endpoint: str | None = None
+    """Where spans are sent, as OTLP over HTTP: `http://collector:4318/v1/traces`. Nothing set: nothing is recorded."""
+    trace_sample: float = Field(1.0, ge=0, le=1)
+    """Share of the traces that begin here which are recorded; of one that a caller began the caller decides."""
+    log_format: Literal["text", "json"] = "text"
+    """`text`: lines for people, as BentoML writes them. `json`: one object in each line, for what collects logs."""
+    log_exception_messages: bool = False
+    """Whether tracebacks in the log end with what the exception says. That may quote a request, so they end with the
+    exception's class alone unless this is set."""
 
 
 class Grpc(Section):
