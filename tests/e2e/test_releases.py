@@ -27,7 +27,7 @@ from tests.e2e.releases import (
 
 CONNECTIONS = 64
 PROMOTIONS = int(os.environ.get("PROMOTIONS", "6"))
-"""20 take a minute for each topology."""
+"""`PROMOTIONS=20` takes half a minute more for each topology."""
 SETTLING = 4
 """Promotions after which libraries have met both versions: what they keep then is no leak."""
 FILLING_S = 2.0
