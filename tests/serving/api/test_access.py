@@ -18,8 +18,9 @@ from serving.api import scopes
 from serving.api.front import MODEL_ROUTE, OIP_ROUTES, ROUTES, Front
 from serving.api.rpc.services import services
 from serving.api.rpc.standing import Standing
-from serving.core import Core, EmbedQuery
+from serving.core import Core
 from serving.errors import JubakoError
+from serving.queries import EmbedQuery
 from serving.settings import Settings
 from tests.serving.access.test_buckets import Time
 from tests.serving.access.test_keyring import record_of
