@@ -9,7 +9,7 @@ compile() {
         --custom-compile-command 'make lock' "$@"
 }
 # The client of a model hub, and what only it needs: a server fetches nothing, and the tokeniser asks for it by name alone
-hub=(huggingface-hub hf-xet tqdm filelock requests urllib3 charset-normalizer)
+hub=(huggingface-hub hf-xet tqdm filelock)
 for variant in cpu gpu; do
     compile pyproject.toml --extra "$variant" "${hub[@]/#/--no-emit-package=}" --output-file "requirements/$variant.lock"
 done
