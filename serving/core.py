@@ -190,14 +190,14 @@ class Core:
         texts = dict(permitted(texts, name, Endpoint.CLASSIFY))
         if name is None and texts:
             name = next(iter(texts))
-        bare = (name or "").partition(":")[0]
+        bare, colon, version = (name or "").partition(":")
         if name is None or bare not in self.releases:
             raise self.unknown_model(name or "text", texts)
         if bare not in texts:
             told = ", ".join(sorted(texts)) or "none"
             message = f"model {name!r} takes no candidate_labels, text models do; loaded text models: {told}"
             raise JubakoError(Code.INVALID_VALUE, message, param="model")
-        return self.model_for(Task.EMBED, name, key)
+        return texts[bare].named(version) if colon else texts[bare].pick(key)
 
     def _copy(self, version: Version, key: str, copy: Copy) -> None:
         """Offer a request that the active version has answered to the shadow, if there is one."""
