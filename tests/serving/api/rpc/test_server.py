@@ -7,7 +7,7 @@ import grpc
 import pytest
 from pydantic import ValidationError
 
-from serving.api.rpc.server import RpcServer, check_port
+from serving.api.rpc.server import LINGER_S, RpcServer, check_port
 from serving.settings import Grpc, Settings
 from tests.serving.api.rpc.conftest import Gated, connected, on_loopback, refusal, served, texts, until
 from wire._generated import encoder_pb2 as pb
@@ -54,6 +54,7 @@ async def test_a_draining_server_answers_what_it_has_accepted_and_nothing_more(g
         assert not draining.done()
         error = await refusal(stub.Embed(texts("late")))
         assert error.code() is grpc.StatusCode.UNAVAILABLE
+        await asyncio.sleep(LINGER_S + 0.2)  # when gRPC itself stops: what runs then has the rest of the time
         gated.device.gate.set()
         assert len((await accepted).data) == 2
         await asyncio.wait_for(draining, 5)
