@@ -14,7 +14,7 @@ from serving.api.schemas import ClassifyBody, EmbedBody
 from serving.logs import join_server_log
 from serving.service import check_bundles, jubako_service, load_core
 from serving.settings import Settings
-from serving.supervising import pass_on_second_signals
+from serving.supervising import watch_signals
 
 SETTINGS = Settings()
 
@@ -91,7 +91,7 @@ class Jubako:
         check_access(SETTINGS, http_host())
         check_bundles(SETTINGS, Jubako)
         check_port(located(SETTINGS))
-        pass_on_second_signals()
+        watch_signals()
 
     @bentoml.on_shutdown
     def close(self) -> None:

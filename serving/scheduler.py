@@ -36,8 +36,9 @@ side by side do more than the whole device for each in turn."""
 class Backend(Protocol):
     """What answers rows: a scheduler here, or one in a runner process."""
 
-    last_success: float
-    """Time, by `time.monotonic`, at which rows were last computed."""
+    @property
+    def last_success(self) -> float:
+        """Time, by `time.monotonic`, at which rows were last computed."""
 
     @property
     def fullness(self) -> float:

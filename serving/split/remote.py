@@ -28,12 +28,20 @@ RECONNECT_S = 0.2
 MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 
 
-class Runner:
-    """One connection to one runner, shared by all models, made at the start and again when it breaks.
+RESTART_S = 2
+"""What callers are told to wait while no runner is connected: a runner needs some seconds to come back."""
 
-    A request that a broken connection leaves without answer is sent again until its deadline: computing vectors twice
-    harms nobody, losing an accepted request does.
-    """
+
+TRIES = 2
+"""Runners that a request is given to, one after the other."""
+
+
+class RunnerLost(Exception):
+    """The runner is not connected, or went away before it had answered."""
+
+
+class Runner:
+    """One connection to one runner, shared by all models, made at the start and again when it breaks."""
 
     def __init__(self, url: str) -> None:
         self.tokens_in_flight = 0
@@ -43,28 +51,45 @@ class Runner:
         """Tags that this front needs; the runner is told at each connection, since it may have been restarted."""
         self.refused: Mapping[str, str] = {}
         """Those of them that the runner does not serve, and why."""
-        self._url = url
+        self.url = url
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[Finished]] = {}
         self._holding: dict[int, asyncio.Future[Mapping[str, str]]] = {}
         self._connecting = asyncio.Lock()
         self._socket: ClientConnection | None = None
+        self._reached = asyncio.Event()
+        """Set from the first connection on."""
         self._reader: asyncio.Task[None] | None = None
 
+    @property
+    def connected(self) -> bool:
+        """Whether requests can be sent now."""
+        return self._socket is not None
+
+    @property
+    def lost(self) -> bool:
+        """Whether the runner was there and has gone away; one that was not there yet is worth waiting for."""
+        return self._socket is None and self._reached.is_set()
+
     async def run(self, model: str, rows: Sequence[FeatureRow], deadline: float) -> Finished:
-        """Have rows computed before `deadline`, a time of `time.monotonic`."""
+        """Have rows computed before `deadline`, a time of `time.monotonic`.
+
+        Raises:
+            RunnerLost: whether the rows were computed is not known.
+            JubakoError: what the runner refused them with, or `deadline`.
+        """
         tokens = sum(row.tokens for row in rows)
         self.tokens_in_flight += tokens
         try:
             async with asyncio.timeout(deadline - monotonic()):
-                while True:
-                    try:
-                        return await self._try(model, rows, deadline)
-                    except (ConnectionError, ConnectionClosed, InvalidHandshake, OSError):
-                        logger.warning("runner %s does not answer; trying again", self._url)
-                        await asyncio.sleep(RECONNECT_S)
+                await self._reached.wait()
+                if self._socket is None:
+                    raise RunnerLost
+                return await self._try(self._socket, model, rows, deadline)
         except TimeoutError as error:
             raise JubakoError(Code.DEADLINE, "the deadline passed before the answer was ready") from error
+        except (ConnectionError, ConnectionClosed) as error:
+            raise RunnerLost from error
         finally:
             self.tokens_in_flight -= tokens
 
@@ -125,8 +150,7 @@ class Runner:
             except (ConnectionError, ConnectionClosed, InvalidHandshake, OSError):
                 await asyncio.sleep(RECONNECT_S)
 
-    async def _try(self, model: str, rows: Sequence[FeatureRow], deadline: float) -> Finished:
-        socket = await self._connected()
+    async def _try(self, socket: ClientConnection, model: str, rows: Sequence[FeatureRow], deadline: float) -> Finished:
         number = next(self._numbers)
         future: asyncio.Future[Finished] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
@@ -134,7 +158,7 @@ class Runner:
             await socket.send(pack_request(number, model, rows, deadline - monotonic(), _trace()))
             return await future
         except asyncio.CancelledError:
-            with suppress(ConnectionClosed):  # or the loop above would take it for a reason to try again
+            with suppress(ConnectionClosed):  # it is gone, and the request with it
                 await socket.send(pack({"id": number, "cancel": True}))
             raise
         finally:
@@ -143,7 +167,8 @@ class Runner:
     async def _connected(self) -> ClientConnection:
         async with self._connecting:
             if self._socket is None:
-                self._socket = await _open(self._url)
+                self._socket = await _open(self.url)
+                self._reached.set()
                 self._reader = asyncio.create_task(self._read(self._socket))
                 await self._socket.send(pack_hold(next(self._numbers), self.held))
             return self._socket
@@ -178,7 +203,7 @@ class Runner:
 
     def _note_refused(self, number: int, refused: Mapping[str, str]) -> None:
         for tag in refused.keys() - self.refused.keys():
-            logger.error("runner %s does not serve %s: %s", self._url, tag, refused[tag])
+            logger.error("runner %s does not serve %s: %s", self.url, tag, refused[tag])
         self.refused = refused
         future = self._holding.get(number)
         if future is not None and not future.done():
@@ -188,16 +213,22 @@ class Runner:
 class RemoteBackend:
     """One encoder on one or more runners; each request goes to the runner with the fewest tokens in flight.
 
-    A runner that cannot serve the version, as one may find that is restarted, gets none while another can.
+    A runner that cannot serve the version, as one may find that is restarted, gets none while another can. What one
+    leaves unanswered goes to another, once: a request that ends two runners would end every other as well.
     """
 
     def __init__(self, tag: str, name: str, runners: Sequence[Runner]) -> None:
-        self.last_success = -float("inf")
+        self._succeeded = -float("inf")
         self._tag = tag
         self._name = name
         self._runners = runners
         for runner in runners:
             runner.held.add(tag)
+
+    @property
+    def last_success(self) -> float:
+        """Time, by `time.monotonic`, at which rows were last computed; never, while no runner could compute others."""
+        return self._succeeded if any(runner.connected for runner in self._runners) else -float("inf")
 
     @property
     def fullness(self) -> float:
@@ -208,11 +239,26 @@ class RemoteBackend:
         """Leave it to the runner, which knows its queue."""
 
     async def run(self, rows: Sequence[FeatureRow], deadline: float) -> Finished:
-        """Compute rows before `deadline`, a time of `time.monotonic`."""
-        runner = min(self._runners, key=lambda runner: (self._tag in runner.refused, runner.tokens_in_flight))
-        done = await runner.run(self._name, rows, deadline)
-        self.last_success = monotonic()
-        return done
+        """Compute rows before `deadline`, a time of `time.monotonic`.
+
+        Raises:
+            JubakoError: `not_ready`, when the runner went away and no other could take its place, or none is there;
+                else as `Scheduler.run`.
+        """
+        there = sorted(
+            (runner for runner in self._runners if not runner.lost),
+            key=lambda runner: (self._tag in runner.refused, runner.tokens_in_flight),
+        )
+        for runner in there[:TRIES]:
+            try:
+                done = await runner.run(self._name, rows, deadline)
+            except RunnerLost:
+                logger.warning("runner %s went away before it had answered", runner.url)
+            else:
+                self._succeeded = monotonic()
+                return done
+        why = "no runner is there that could compute this" if not there else "the runner went away and starts again"
+        raise JubakoError(Code.NOT_READY, f"{why}; retry after the given time", retry_after_s=RESTART_S)
 
     def close(self) -> None:
         """Need the version no longer, which the runners are told by `Runner.tell`."""
