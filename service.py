@@ -11,6 +11,7 @@ from serving.api.recommend import recommend_payload, recommend_query
 from serving.api.recommend_schemas import RecommendBody
 from serving.api.rpc.server import check_port
 from serving.api.schemas import ClassifyBody, EmbedBody
+from serving.logs import join_server_log
 from serving.service import check_bundles, jubako_service, load_core
 from serving.settings import Settings
 from serving.supervising import pass_on_second_signals
@@ -86,6 +87,7 @@ class Jubako:
     @bentoml.on_deployment
     def check() -> None:
         """Refuse to start open to strangers, with a bundle that cannot be trusted or a port that is taken."""
+        join_server_log(SETTINGS.observability)
         check_access(SETTINGS, http_host())
         check_bundles(SETTINGS, Jubako)
         check_port(located(SETTINGS))

@@ -13,6 +13,7 @@ class Admission:
         self.max_tokens = max_tokens
         self.held_tokens = 0
         self._metrics = metrics
+        metrics.bounded(max_tokens)
         self._tokens_per_s = 0.0
 
     @property

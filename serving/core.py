@@ -19,6 +19,7 @@ from serving.releases import comparing
 from serving.releases.shadowing import Copy
 from serving.releases.splitting import key_of, people_in
 from serving.releases.versions import Release, Version
+from serving.request_context import note_model, of_no_request
 from serving.settings import Settings
 from serving.text_model import TextModel
 
@@ -58,6 +59,7 @@ class Core:
         key = key_of(people_in(query.inputs))
         version = self.model_for(Task.EMBED, query.model, key)
         manifest = version.model.manifest
+        note_model(manifest, len(query.inputs))
         query.form.check(manifest.dimensions or 0, bool(manifest.normalized), manifest.matryoshka)
         self._check_count(len(query.inputs))
         with version.answering() as model:
@@ -83,6 +85,7 @@ class Core:
             version = self.model_for(Task.CLASSIFY, query.model, key)
         else:
             version = self._encoder_for(query.model, key)
+        note_model(version.model.manifest, len(query.inputs))
         with version.answering() as model:
             classified = await _classify(version, query, deadline)
             _raise_if_none_is_in_order(classified.result)
@@ -102,6 +105,7 @@ class Core:
         deadline = self._deadline(query.timeout_ms)
         key = key_of([query.asked.user])
         version = self.model_for(Task.RECOMMEND, query.model, key)
+        note_model(version.model.manifest)
         with version.answering() as model:
             recommended = await _recommend(model, query.asked, deadline)
 
@@ -120,13 +124,13 @@ class Core:
         Raises:
             JubakoError: `unknown_model`, naming the loaded models that can; `forbidden`, when the caller may not.
         """
+        bare = _bare(name)
         able = {each: release for each, release in self.releases.items() if task in release.tasks}
         able = dict(permitted(able, name, Endpoint(task)))
         if name is None and able:
             return next(iter(able.values())).pick(key)
-        bare, colon, version = (name or "").partition(":")
-        if bare in able:
-            return able[bare].named(version) if colon else able[bare].pick(key)
+        if name is not None and bare in able:
+            return _version(able[bare], name, key)
         if name is not None and bare not in self.releases:
             raise self.unknown_model(name, able)
         told = ", ".join(sorted(able)) or "none"
@@ -162,7 +166,8 @@ class Core:
         if model.last_success_age_s * 1000 <= readiness.max_age_ms:
             return
         try:
-            await model.check(readiness.probe_timeout_ms / 1000)
+            with of_no_request():
+                await model.check(readiness.probe_timeout_ms / 1000)
         except JubakoError as error:
             raise JubakoError(
                 Code.NOT_READY, f"model {name!r} did not answer its probe: {error.message}", retry_after_s=1
@@ -190,14 +195,14 @@ class Core:
         texts = dict(permitted(texts, name, Endpoint.CLASSIFY))
         if name is None and texts:
             name = next(iter(texts))
-        bare, colon, version = (name or "").partition(":")
+        bare = _bare(name)
         if name is None or bare not in self.releases:
             raise self.unknown_model(name or "text", texts)
         if bare not in texts:
             told = ", ".join(sorted(texts)) or "none"
             message = f"model {name!r} takes no candidate_labels, text models do; loaded text models: {told}"
             raise JubakoError(Code.INVALID_VALUE, message, param="model")
-        return texts[bare].named(version) if colon else texts[bare].pick(key)
+        return _version(texts[bare], name, key)
 
     def _copy(self, version: Version, key: str, copy: Copy) -> None:
         """Offer a request that the active version has answered to the shadow, if there is one."""
@@ -216,6 +221,16 @@ class Core:
             raise JubakoError(
                 Code.TOO_LARGE, f"{inputs} inputs in one request, the limit is {limit}; split it", param="inputs"
             )
+
+
+def _bare(name: str | None) -> str | None:
+    """Return a model's name without the version that may follow it."""
+    return None if name is None else name.partition(":")[0]
+
+
+def _version(release: Release, name: str, key: str) -> Version:
+    _, colon, version = name.partition(":")
+    return release.named(version) if colon else release.pick(key)
 
 
 async def _embed(model: Served, query: EmbedQuery, deadline: float) -> Result:

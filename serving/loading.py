@@ -15,9 +15,9 @@ from serving.background import at_low_priority
 from serving.batching import Budget
 from serving.bounds import BOUNDS
 from serving.engine import GraphEngine
-from serving.metrics import QueueMetrics, SchedulerMetrics
+from serving.metrics import LoadMetrics, QueueMetrics, SchedulerMetrics
 from serving.model import Placement, Served
-from serving.opening import Opened, Placed, open_parts
+from serving.opening import Opened, Placed, metrics_name, open_parts
 from serving.scheduler import Outputs, Scheduler
 from serving.settings import Engine as EngineSettings
 from serving.settings import Settings
@@ -78,11 +78,6 @@ def backend_name(bundle: Bundle, role: Role) -> str:
     return bundle.tag if role is Role.ENCODER else f"{bundle.tag}/{role}"
 
 
-def metrics_name(bundle: Bundle, role: Role) -> str:
-    """Return what metrics call one of a bundle's encoders, beside its version."""
-    return bundle.manifest.name if role is Role.ENCODER else f"{bundle.manifest.name}.{role}"
-
-
 def load_engines(tag: str, settings: Settings) -> tuple[Opened, list[GraphEngine]]:
     """Open a bundle's parts and its engines; they have passed hashes and golden vectors when this returns."""
     begin = perf_counter()
@@ -91,7 +86,9 @@ def load_engines(tag: str, settings: Settings) -> tuple[Opened, list[GraphEngine
     parts = open_parts(bundle)
     engines = [_sound(parts, role, settings.engine) for role in parts.encoders]
     told = ", ".join(engine.graph.file for engine in engines)
-    logger.info("%s ready in %.1f s: %s on %s", bundle.tag, perf_counter() - begin, told, engines[0].device)
+    seconds = perf_counter() - begin
+    LoadMetrics().took(bundle.manifest.name, bundle.manifest.version, seconds)
+    logger.info("%s ready in %.1f s: %s on %s", bundle.tag, seconds, told, engines[0].device)
     return parts, engines
 
 
@@ -127,7 +124,9 @@ def make_scheduler(parts: Opened, engine: GraphEngine, settings: Settings) -> Sc
     tokens = batching.max_batch_tokens or bounds.batch_tokens
     budget = Budget(tokens, batching.max_batch_rows, batching.max_padding_ratio)
     admission = Admission(settings.queue.max_tokens or bounds.queue_tokens, QueueMetrics(name))
-    scheduler = Scheduler(engine, budget, admission, SchedulerMetrics(name, parts.bundle.manifest.version))
+    metrics = SchedulerMetrics(name, parts.bundle.manifest.version)
+    metrics.loaded(parts.bundle.manifest.family, engine.graph.file, engine.device)
+    scheduler = Scheduler(engine, budget, admission, metrics)
     scheduler.last_success = monotonic()  # the self-test just now
     return scheduler
 

@@ -1,5 +1,6 @@
 """A model that is being served: the way of an input from the caller to its output, whatever the output is for."""
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,9 @@ from features.rows import FeatureRow, Features
 from serving.access.caller import at_own_cost, charge
 from serving.coalescing import Coalescer, InPlace
 from serving.errors import Code, JubakoError
-from serving.rows import Output
+from serving.metrics import ModelMetrics
+from serving.request_context import CURRENT, Stage, computed_stages
+from serving.rows import Finished, Output
 from serving.scheduler import Backend
 
 LIGHT_CHARACTERS = 65_536
@@ -88,16 +91,19 @@ class Model:
         encode_threads: int = 1,
         light: bool = False,
         probe: Any = SELF_TEST,
+        name: str | None = None,
     ) -> None:
         """Take the parts; `light` says that encoding an input costs less than a way to a thread and back.
 
-        `probe` is what `check` encodes: anything that `features` take.
+        `probe` is what `check` encodes: anything that `features` take. `name` is what metrics call it, where that is
+        not the manifest's.
         """
         self.manifest = manifest
         self.placement = placement
         self._features = features
         self._backend = backend
         self._probe = probe
+        self._metrics = ModelMetrics(name or manifest.name)
         self._threads = ThreadPoolExecutor(encode_threads, thread_name_prefix="encode")
         beside: Coalescer[_Request, _Encoded] = Coalescer(self._encode, self._threads, encode_threads)
         self._encoded: Callable[[_Request], Awaitable[_Encoded]] = (
@@ -140,6 +146,7 @@ class Model:
         begin = perf_counter()
         encoded = await self._encoded(_Request(inputs, read))
         encode_s = perf_counter() - begin
+        self._metrics.encoded(encode_s)
         outputs: dict[int, Output] = {}
         rows: dict[int, FeatureRow] = {}
         for place, row in enumerate(encoded):
@@ -153,7 +160,7 @@ class Model:
             return Result(list(outputs.values()), 0, encode_s)
         tokens = sum(map(len, rows.values()))
         charge(tokens)
-        done = await self._backend.run(list(rows.values()), deadline)
+        done = await self._computed(list(rows.values()), deadline, tokens, begin, encode_s)
         outputs.update(zip(rows, done.outputs, strict=True))
         return Result([outputs[place] for place in range(len(inputs))], tokens, encode_s, done.queue_s, done.compute_s)
 
@@ -173,6 +180,27 @@ class Model:
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._backend.close()
         self._encoded = _closed  # what it was refers back to this model, which would then wait for a garbage collection
+
+    async def _computed(
+        self, rows: list[FeatureRow], deadline: float, tokens: int, begin: float, encode_s: float
+    ) -> Finished:
+        """Have rows computed that took `encode_s` from `begin`, and note what there is to tell."""
+        context = CURRENT.get()
+        if context is not None:
+            context.tokens += tokens
+            if context.span is not None:
+                context.note(Stage("tokenize", begin, encode_s, {"jubako.rows": len(rows), "jubako.tokens": tokens}))
+        try:
+            done = await self._backend.run(rows, deadline)
+        except JubakoError as error:
+            self._metrics.failed(error.code)
+            raise
+        except asyncio.CancelledError:
+            self._metrics.cancelled()
+            raise
+        if context is not None and context.span is not None and done.batch_rows:
+            context.note(*computed_stages(begin + encode_s, done.queue_s, done.compute_s, done.batch_rows))
+        return done
 
     def _encode(self, requests: Sequence["_Request"]) -> "list[_Encoded]":
         """Read the inputs of several requests and encode what was read in one call."""

@@ -18,6 +18,7 @@ from features.towers import TowersConfig
 from serving.bounds import Cost
 from serving.classifier_model import ClassifierModel
 from serving.index.opening import open_index, open_search
+from serving.metrics import SchedulerMetrics
 from serving.model import Placement, Served
 from serving.recommender_model import RecommenderModel
 from serving.scheduler import Backend
@@ -132,13 +133,22 @@ class OpenedRecommender:
         assert manifest.index is not None
         index = open_index(self.bundle.root, manifest.index, self.catalogue, settings.engine)
         towers = {
-            role: Tower(manifest, own.placement, self.towers[role], own.backend, encode_threads)
+            role: Tower(
+                manifest, own.placement, self.towers[role], own.backend, encode_threads, metrics_name(self.bundle, role)
+            )
             for role, own in placed.items()
         }
         graphs = " and ".join(own.placement.graph for own in placed.values())
         placement = Placement(f"{graphs}, {index.device}", next(iter(placed.values())).placement.device)
-        search = open_search(f"{manifest.name}.index", index, self.catalogue, manifest.version)
+        metrics = SchedulerMetrics(f"{manifest.name}.index", manifest.version)
+        metrics.loaded(manifest.family, type(index).__name__, index.device)
+        search = open_search(f"{manifest.name}.index", index, self.catalogue, metrics)
         return RecommenderModel(manifest, placement, towers, self.catalogue, self.histories, search, settings.limits)
+
+
+def metrics_name(bundle: Bundle, role: Role) -> str:
+    """Return what metrics call one of a bundle's encoders, beside its version."""
+    return bundle.manifest.name if role is Role.ENCODER else f"{bundle.manifest.name}.{role}"
 
 
 def open_parts(bundle: Bundle) -> Opened:

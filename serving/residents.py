@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from serving.api.front import Front
 from serving.api.heads import bound_heads
 from serving.api.rpc.server import RpcServer
+from serving.metrics import WorkerMetrics
 from serving.releases.file import releases_file
 from serving.releases.loaders import Loader
 from serving.releases.reconciling import Reconciler
@@ -31,7 +32,8 @@ class FrontResident:
         self._following: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start gRPC, bound the heads of HTTP requests, connect to the runners there are, and follow the releases."""
+        """Start gRPC, connect to the runners, bound the heads of HTTP requests, and follow the releases file."""
+        WorkerMetrics("front").started()
         bound_heads(self._settings.limits)
         self._connections = [asyncio.create_task(runner.keep()) for runner in self._runners]
         await self._rpc.start()
@@ -62,7 +64,8 @@ class RunnerResident:
         self._delay_s = settings.lifecycle.drain_delay_ms / 1000
 
     async def start(self) -> None:
-        """Do nothing: a runner has an HTTP server alone."""
+        """Tell that it has started; a runner has an HTTP server alone."""
+        WorkerMetrics("runner").started()
 
     async def give_notice(self) -> None:
         """Wait until no front is connected; one that is not yet connected has the delay to do so."""

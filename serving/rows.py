@@ -25,6 +25,8 @@ class Finished:
     """Seconds from arrival to the first row's start."""
     compute_s: float
     """Longest compute time of any micro-batch that carried one of the rows."""
+    batch_rows: int = 0
+    """Rows of the largest of these micro-batches; 0: another process computed them, and tells its own spans."""
 
 
 @dataclass(eq=False, slots=True)
@@ -37,14 +39,16 @@ class Ticket:
     remaining: int
     started: float = 0.0
     compute_s: float = 0.0
+    batch_rows: int = 0
     outputs: list[Output] = field(init=False)
 
     def __post_init__(self) -> None:
         self.outputs = [_UNANSWERED] * self.remaining
 
-    def start(self, now: float) -> None:
+    def start(self, now: float, batch_rows: int) -> None:
         """Note that a row's micro-batch began to compute."""
         self.started = self.started or now
+        self.batch_rows = max(self.batch_rows, batch_rows)
 
     def answer(self, index: int, output: Output, compute_s: float = 0.0) -> None:
         """Take one row's output; the last one wakes the caller."""
@@ -56,7 +60,7 @@ class Ticket:
 
     def finished(self) -> Finished:
         """Return what the caller gets."""
-        return Finished(self.outputs, self.started - self.arrived, self.compute_s)
+        return Finished(self.outputs, self.started - self.arrived, self.compute_s, self.batch_rows)
 
 
 @dataclass(eq=False, slots=True)

@@ -140,6 +140,7 @@ class Scheduler:
     def close(self) -> None:
         """Stop the lanes after the micro-batches they have begun."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+        self._metrics.freed()
 
     def _refuse_if_late(self, deadline: float) -> None:
         if self._clock() >= deadline:
@@ -197,7 +198,7 @@ class Scheduler:
         self._metrics.computed(len(rows), tokens, computed.padded_tokens, computed.seconds)
         finite = np.isfinite(computed.outputs.reshape(len(rows), -1).sum(axis=1))  # [rows]
         for row, output, good in zip(rows, computed.outputs, finite, strict=True):
-            row.ticket.start(now - computed.seconds)
+            row.ticket.start(now - computed.seconds, len(rows))
             self._metrics.waited(now - computed.seconds - row.ticket.arrived)
             row.answer(output if good else JubakoError(Code.FAILED, _NOT_FINITE), computed.seconds)
 

@@ -1,6 +1,5 @@
 """How the service is put together; `service.py` at the root only names what BentoML has to find."""
 
-import logging
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any, cast
@@ -20,6 +19,7 @@ from serving.api.rpc.server import RpcServer
 from serving.core import Core
 from serving.lifecycle import Lifecycle
 from serving.loading import load_model, load_remote_model, load_schedulers
+from serving.logs import join_server_log
 from serving.model import Served
 from serving.releases.loaders import Loader, LocalLoader, RemoteLoader
 from serving.releases.memory import keep_large_blocks_apart
@@ -27,6 +27,7 @@ from serving.releases.starting import first_sound, plan_at_start
 from serving.residents import FrontResident, RunnerResident
 from serving.selection import served_tags, stored_tags
 from serving.settings import Settings
+from serving.spans import tracing_options
 from serving.split.remote import Runner
 from serving.split.runner import RowsEndpoint
 from serving.split.shelf import Shelf
@@ -43,8 +44,8 @@ class FrontedService(Service[Any]):
 
     def to_asgi(self, is_main: bool = True) -> App:
         """Return the application that the worker serves."""
-        join_server_log()
         settings, host = located(Settings()), http_host()
+        join_server_log(settings.observability)
         check_access(settings, host)
         gate = Gate.of(settings, keys_required(settings, host))
         front = self._front = Front(super().to_asgi(is_main), settings, gate)
@@ -72,8 +73,8 @@ class RunnerService(Service[Any]):
 
     def to_asgi(self, is_main: bool = True) -> App:
         """Return the application that the worker serves."""
-        join_server_log()
         settings = Settings()
+        join_server_log(settings.observability)
         self._endpoint = RowsEndpoint(super().to_asgi(is_main))
         return Lifecycle(self._endpoint, RunnerResident(self._endpoint, settings), settings.lifecycle)
 
@@ -92,12 +93,13 @@ def jubako_service(settings: Settings) -> Callable[[type], Service[Any]]:
     """
 
     def decorate(inner: type) -> Service[Any]:
+        tracing = tracing_options(settings.observability)
         if settings.topology == "single":
-            service = _service(inner, name="jubako", service_class=FrontedService)
+            service = _service(inner, name="jubako", service_class=FrontedService, **tracing)
         else:
             for index in range(settings.runners):
                 setattr(inner, f"runner_{index}", bentoml.depends(_runner_service(index, settings)))
-            service = _service(inner, name="jubako", service_class=FrontedService, workers=settings.fronts)
+            service = _service(inner, name="jubako", service_class=FrontedService, workers=settings.fronts, **tracing)
         service.models.extend(BentoModel(tag) for tag in stored_tags(settings))
         return service
 
@@ -147,13 +149,6 @@ def check_bundles(settings: Settings, service: Service[Any]) -> None:
         first_sound(tag, plan, lambda candidate: find(candidate).verify())
 
 
-def join_server_log() -> None:
-    """Write our log lines where BentoML's worker writes its own."""
-    ours, theirs = logging.getLogger("jubako"), logging.getLogger("bentoml")
-    ours.handlers, ours.propagate = theirs.handlers, False
-    ours.setLevel(logging.INFO)
-
-
 def _runner_service(index: int, settings: Settings) -> Service[Any]:
     on_gpu = settings.engine.device != "cpu" and Provider.CUDA in ort.get_available_providers()
 
@@ -171,8 +166,8 @@ def _runner_service(index: int, settings: Settings) -> Service[Any]:
             """Let running work end and free the models."""
             self.shelf.close()
 
-    resources = {"resources": {"gpu": 1}} if on_gpu else {}
-    service = _service(JubakoRunner, name=f"jubako_runner_{index}", service_class=RunnerService, **resources)
+    options = {**tracing_options(settings.observability), **({"resources": {"gpu": 1}} if on_gpu else {})}
+    service = _service(JubakoRunner, name=f"jubako_runner_{index}", service_class=RunnerService, **options)
     return service
 
 

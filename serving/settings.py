@@ -111,12 +111,21 @@ class Lifecycle(Section):
 
 
 class Observability(Section):
-    """What the front writes about each request."""
+    """What is written down about requests, and how logs are written."""
 
     access_log: bool = True
     """One line for each answered request, written in batches beside the hot path."""
     access_log_sample: float = Field(1.0, ge=0, le=1)
     """Share of successful requests that are logged; errors always are."""
+    trace_endpoint: str | None = None
+    """Where spans are sent, as OTLP over HTTP: `http://collector:4318/v1/traces`. Nothing set: nothing is recorded."""
+    trace_sample: float = Field(1.0, ge=0, le=1)
+    """Share of the traces that begin here which are recorded; of one that a caller began the caller decides."""
+    log_format: Literal["text", "json"] = "text"
+    """`text`: lines for people, as BentoML writes them. `json`: one object in each line, for what collects logs."""
+    log_exception_messages: bool = False
+    """Whether tracebacks in the log end with what the exception says. That may quote a request, so they end with the
+    exception's class alone unless this is set."""
 
 
 class Grpc(Section):
@@ -154,6 +163,20 @@ class Grpc(Section):
         return self
 
 
+class Releases(Section):
+    """Which versions are served, and how one takes another's place."""
+
+    file: Path | None = None
+    """File that `jubako models promote` and its like write and servers watch; several servers may share it. Without it,
+    `jubako/releases.json` in BentoML's home."""
+    poll_ms: float = Field(1000, gt=0)
+    """Time between two looks at the file."""
+    load_ms: float = Field(300_000, gt=0)
+    """Time in which runners have to load a version (`split`); then it is refused."""
+    shadow_requests: int = Field(32, gt=0)
+    """Copies of requests that may wait for a shadow version; more are dropped."""
+
+
 class Access(Section):
     """Who may call."""
 
@@ -182,20 +205,6 @@ ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
 """As browsers send it: in lower case, without a path."""
 
 
-class Releases(Section):
-    """Which versions are served, and how one takes another's place."""
-
-    file: Path | None = None
-    """File that `jubako models promote` and its like write and servers watch; several servers may share it. Without it,
-    `jubako/releases.json` in BentoML's home."""
-    poll_ms: float = Field(1000, gt=0)
-    """Time between two looks at the file."""
-    load_ms: float = Field(300_000, gt=0)
-    """Time in which runners have to load a version (`split`); then it is refused."""
-    shadow_requests: int = Field(32, gt=0)
-    """Copies of requests that may wait for a shadow version; more are dropped."""
-
-
 class Settings(BaseSettings):
     """All that an operator can set."""
 
@@ -222,8 +231,8 @@ class Settings(BaseSettings):
     lifecycle: Lifecycle = Lifecycle()
     observability: Observability = Observability()
     grpc: Grpc = Grpc()
-    access: Access = Access()
     releases: Releases = Releases()
+    access: Access = Access()
 
     @classmethod
     def settings_customise_sources(

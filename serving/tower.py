@@ -22,9 +22,10 @@ class Tower(Model):
         features: FieldFeatures,
         backend: Backend,
         encode_threads: int = 1,
+        name: str | None = None,
     ) -> None:
         nothing = SUBJECTS[features.config.record]()
-        super().__init__(manifest, placement, features, backend, encode_threads, light=True, probe=nothing)
+        super().__init__(manifest, placement, features, backend, encode_threads, light=True, probe=nothing, name=name)
         self.features = features
         sources = [source for field in features.config.fields for source in field.source]
         self.attributes = tuple(

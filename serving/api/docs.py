@@ -105,7 +105,7 @@ def _paths() -> dict[str, Any]:
         "/models/{name}": get("Show a model's active version and its manifest", ModelDescription, "name"),
         "/livez": pieces.get_health("Whether the process is alive", Alive),
         "/readyz": pieces.get_health("Whether every model has computed something lately", ModelsReady),
-        "/metrics": get_other("Prometheus metrics", "text/plain", passed_on=True),
+        "/metrics": get_other("Prometheus metrics", "text/plain"),
         "/docs": get_other("This document as a page", "text/html"),
         "/openapi.json": get_other("This document", "application/json", kind="object"),
     }

@@ -8,11 +8,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from time import perf_counter
 
 from serving.access.gate import Gate
-from serving.api import classify, docs, embed, models, recommend, scopes
-from serving.api.access_log import AccessLog
+from serving.api import classify, docs, embed, exposition, models, recommend, scopes
 from serving.api.asgi import (
     Answer,
     App,
@@ -30,13 +28,13 @@ from serving.api.asgi import (
 )
 from serving.api.compression import inflated, shrunk
 from serving.api.cors import Cors
+from serving.api.observing import CLIENT_LEFT, Observer
 from serving.api.oip import http as oip
 from serving.api.request_ids import CACHE_CONTROL, answer_headers, request_id
-from serving.api.tracing import Tracing
 from serving.core import Core
 from serving.errors import Code, JubakoError
-from serving.metrics import RequestMetrics
 from serving.releases.splitting import REQUEST_KEY
+from serving.request_context import RequestContext
 from serving.settings import Settings
 
 logger = logging.getLogger("jubako.front")
@@ -74,6 +72,7 @@ ROUTES = {
     "/models": Route("/models", "GET", models.list_models),
     "/livez": Route("/livez", "GET", models.livez),
     "/readyz": Route("/readyz", "GET", models.readyz),
+    "/metrics": Route("/metrics", "GET", exposition.metrics),
     "/docs": Route("/docs", "GET", docs.page),
     "/openapi.json": Route("/openapi.json", "GET", docs.openapi),
 }
@@ -93,9 +92,7 @@ class Front:
         self._limits = settings.limits
         self._gate = gate or Gate()
         self._cors = Cors(settings.access.cors_origins)
-        self._log = AccessLog(settings.observability)
-        self._metrics = RequestMetrics()
-        self._tracing = Tracing.from_bentoml()
+        self._observer = Observer(settings.observability, "http")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope."""
@@ -106,47 +103,70 @@ class Front:
             await self._inner(scope, receive, send)
             return
         own_id = request_id(scope["headers"])
-        told = [*answer_headers(own_id), *self._cors.told(scope["headers"])]
         REQUEST_KEY.set(own_id.decode())
+        told = [*answer_headers(own_id), *self._cors.told(scope["headers"])]
         path = scope["path"].removesuffix("/")
         route = _route(path)
-        name = OTHER if route is None else route.name
-        begin = perf_counter()
-        method = scope["method"]
-        try:
-            answer = self._cors.preflight(scope) or self._refusal(path, name, scope["headers"])
-            if answer is None:
-                if route is None:
-                    await self._inner(scope, receive, _passing_on(scope, send, told))
-                    return
-                answer = await self._answer(route, path, scope, receive)
-        except Disconnected:
-            seconds = perf_counter() - begin
-            self._metrics.answered(name, CLIENT_LEFT, seconds)
-            self._log.answered(method, path, CLIENT_LEFT, seconds, 0, own_id)
+        name = UNKNOWN_ROUTE if route is None else route.name
+        preflight = self._cors.preflight(scope)
+        refusal = None if preflight is not None else self._refusal(path, name, scope["headers"])
+        if route is None and preflight is None and refusal is None:
+            await self._pass_on(scope, receive, send, own_id, told)
             return
-        await send_answer(send, answer, told, with_body=method != "HEAD")
-        seconds = perf_counter() - begin
-        self._metrics.answered(name, answer.status, seconds)
-        self._tracing.answered(method, name, scope["headers"], answer.status, seconds, own_id)
-        self._log.answered(method, path, answer.status, seconds, len(answer.body), own_id)
+        method = scope["method"]
+        context = self._observer.received(method, name, scope["headers"], own_id)
+        status, sent_bytes = TOLD_TO_GO, 0
+        try:
+            if refusal is not None:
+                context.code = refusal.code
+                answer = oip.teller(path)(refusal, None)
+            elif preflight is not None or route is None:
+                assert preflight is not None
+                answer = preflight
+            else:
+                answer = await self._answer(context, route, path, scope, receive)
+            status, sent_bytes = answer.status, len(answer.body)
+            await send_answer(send, answer, told, with_body=method != "HEAD")
+        except Disconnected:
+            status, context.code = CLIENT_LEFT, Code.CANCELLED
+        except asyncio.CancelledError:
+            context.code = Code.NOT_READY
+            raise
+        finally:
+            self._observer.answered(context, method, name, path, status, sent_bytes)
 
-    def _refusal(self, path: str, name: str, headers: Headers) -> Answer | None:
-        """Return the answer to a caller who may not ask this; None: they may."""
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, own_id: bytes, told: Headers) -> None:
+        """Have BentoML answer; what it does not answer is written down here, the rest by itself."""
+        method, path = scope["method"], scope["path"]
+
+        async def refuse(error: JubakoError, headers: Headers | None) -> None:
+            context = self._observer.received(method, UNKNOWN_ROUTE, scope["headers"], own_id)
+            context.code = error.code
+            answer = oip.teller(path)(error, headers)
+            await send_answer(send, answer, told, with_body=method != "HEAD")
+            self._observer.answered(context, method, UNKNOWN_ROUTE, path, answer.status, len(answer.body))
+
+        await self._inner(scope, receive, _passing_on(scope, send, told, refuse))
+
+    def _refusal(self, path: str, name: str, headers: Headers) -> JubakoError | None:
+        """Return why a caller may not ask this; None: they may."""
         if not self._gate.needs_keys:
             return None
-        endpoints = self._gate.of_metrics if path == METRICS_PATH else scopes.of_route(path if name == OTHER else name)
+        endpoints = (
+            self._gate.of_metrics if path == METRICS_PATH else scopes.of_route(path if name == UNKNOWN_ROUTE else name)
+        )
         try:
             self._gate.admit_headers(endpoints, headers)
         except JubakoError as error:
-            return oip.teller(path)(error, None)
+            return error
         return None
 
-    async def _answer(self, route: Route, path: str, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, context: RequestContext, route: Route, path: str, scope: Scope, receive: Receive) -> Answer:
         method, headers, limits = scope["method"], scope["headers"], self._limits
         try:
             if method != route.method and method not in route.methods:
-                error = JubakoError(Code.WRONG_METHOD, f"{route.name} takes {route.method}, not {method}")
+                context.code = Code.WRONG_METHOD
+                error = JubakoError(context.code, f"{route.name} takes {route.method}, not {method}")
                 return route.tell_error(error, [route.allow])
             if method == "OPTIONS":
                 return Answer(b"", 204, headers=[route.allow])
@@ -160,22 +180,24 @@ class Front:
             answer = await _while_connected(route.handler(self.core, request), receive)
             return await shrunk(answer, headers, limits.compress_min_bytes)
         except JubakoError as error:
+            context.code = error.code
             return route.tell_error(error, None)
         except Disconnected:
             raise
         except Exception:
             logger.exception("%s failed", route.name)
-            failure = JubakoError(Code.FAILED, "an internal error; the server's log has its trace")
+            context.code = Code.FAILED
+            failure = JubakoError(context.code, "an internal error; the server's log has its trace")
             return route.tell_error(failure, None)
 
 
-CLIENT_LEFT = 499
-"""Status in metrics for a request whose client did not wait."""
-OTHER = "other"
-"""Name in metrics of whatever is no route of ours, where it is refused."""
+UNKNOWN_ROUTE = "unknown"
+"""Label in metrics for every path that is not served, so that labels stay few."""
 METRICS_PATH = "/metrics"
 POLICY_VIOLATION = 1008
 """The code with which a websocket is closed (RFC 6455, 7.4.1)."""
+TOLD_TO_GO = 503
+"""Status of a request that the end of the server cut short: `serving/api/accepted.py` answers it."""
 
 
 async def _while_connected(work: Awaitable[Answer], receive: Receive) -> Answer:
@@ -206,7 +228,9 @@ async def _while_connected(work: Awaitable[Answer], receive: Receive) -> Answer:
         watcher.cancel()
 
 
-def _passing_on(scope: Scope, send: Send, common: Headers) -> Send:
+def _passing_on(
+    scope: Scope, send: Send, common: Headers, refuse: Callable[[JubakoError, Headers | None], Awaitable[None]]
+) -> Send:
     """Return a `send` for an answer of BentoML's: it gets our headers, a 404 and a 405 the contract's error."""
     told = False
 
@@ -215,8 +239,7 @@ def _passing_on(scope: Scope, send: Send, common: Headers) -> Send:
         if message["type"] == "http.response.start":
             if message["status"] in (404, 405):
                 told = True
-                answer = _other_answer(scope, message["status"], message.get("headers", ()))
-                await send_answer(send, answer, common, with_body=scope["method"] != "HEAD")
+                await refuse(*_other_error(scope, message["status"], message.get("headers", ())))
                 return
             ours = [header for header in common if header != CACHE_CONTROL]  # what BentoML says of caching holds
             message["headers"] = [*message.get("headers", ()), *ours]
@@ -226,13 +249,14 @@ def _passing_on(scope: Scope, send: Send, common: Headers) -> Send:
     return passing
 
 
-def _other_answer(scope: Scope, status: int, headers: Iterable[tuple[bytes, bytes]]) -> Answer:
+def _other_error(
+    scope: Scope, status: int, headers: Iterable[tuple[bytes, bytes]]
+) -> tuple[JubakoError, Headers | None]:
     path = scope["path"]
     if status == 405:
         allow = [(name, value) for name, value in headers if name == b"allow"]
-        return error_answer(JubakoError(Code.WRONG_METHOD, f"{path} does not take {scope['method']}"), allow)
-    error = JubakoError(Code.UNKNOWN_PATH, f"nothing is served at {path!r}; /docs lists what is")
-    return oip.teller(path)(error, None)
+        return JubakoError(Code.WRONG_METHOD, f"{path} does not take {scope['method']}"), allow
+    return JubakoError(Code.UNKNOWN_PATH, f"nothing is served at {path!r}; /docs lists what is"), None
 
 
 def _route(path: str) -> Route | None:

@@ -16,8 +16,6 @@ KEYED = frozenset({401, 403, 429})
 """Statuses of every route but those for health, where the server needs keys."""
 OF_WORK = frozenset({404, 422, 429, 504})
 """Statuses of routes that compute."""
-PASSED_ON = frozenset({405}) | KEYED
-"""Statuses of BentoML's own routes."""
 
 ID = {"type": "string", "pattern": "^[A-Za-z0-9._~:/+=@-]{1,128}$"}
 PARAMETERS: dict[str, Json] = {
@@ -109,11 +107,10 @@ def get(summary: str, answer: type[BaseModel], parameter: str | None = None) -> 
     return {"get": operation}
 
 
-def get_other(summary: str, content_type: str, kind: str = "string", passed_on: bool = False) -> Json:
+def get_other(summary: str, content_type: str, kind: str = "string") -> Json:
     """Return the path item of a route that answers no object of the contract's."""
     success = {"description": "Success", "content": {content_type: {"schema": {"type": kind}}}}
-    statuses = PASSED_ON if passed_on else EVERYWHERE | KEYED
-    return {"get": {"summary": summary, "responses": {"200": success, **errors(statuses)}}}
+    return {"get": {"summary": summary, "responses": {"200": success, **errors(EVERYWHERE | KEYED)}}}
 
 
 def errors(statuses: frozenset[int]) -> Json:

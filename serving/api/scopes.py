@@ -8,10 +8,12 @@ from serving.access.records import Endpoint
 
 Endpoints = frozenset[Endpoint]
 
-EMBED, CLASSIFY, RECOMMEND, MODELS, DOCS = (
+EMBED, CLASSIFY, RECOMMEND, MODELS, METRICS, DOCS = (
     frozenset({endpoint})
-    for endpoint in (Endpoint.EMBED, Endpoint.CLASSIFY, Endpoint.RECOMMEND, Endpoint.MODELS, Endpoint.DOCS)
-)
+    for endpoint in (
+        Endpoint.EMBED, Endpoint.CLASSIFY, Endpoint.RECOMMEND, Endpoint.MODELS, Endpoint.METRICS, Endpoint.DOCS
+    )
+)  # fmt: skip
 
 OF_ROUTE: dict[str, Endpoints] = {
     "/livez": OPEN,
@@ -25,6 +27,7 @@ OF_ROUTE: dict[str, Endpoints] = {
     "/recommend": RECOMMEND,
     "/models": MODELS,
     "/models/{name}": MODELS,
+    "/metrics": METRICS,  # where the settings say so
     "/v2": MODELS,
     **{
         f"/v2/models/{model}{ending}": endpoints

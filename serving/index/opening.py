@@ -57,9 +57,9 @@ def open_index(
     return ExactIndex(root / record.exact, catalogue.vectors, provider, threads, settings)
 
 
-def open_search(name: str, index: Index, catalogue: Catalogue, version: str = "") -> Search:
-    """Put a scheduler in front of an index; `name` and `version` are what its metrics are called by."""
+def open_search(name: str, index: Index, catalogue: Catalogue, metrics: SchedulerMetrics | None = None) -> Search:
+    """Put a scheduler in front of an index; `name` is what its metrics are called by."""
     queue = max(4 * index.max_rows, min(MAX_QUEUE, SCORES_IN_QUEUE // max(len(catalogue), 1)))
     budget = Budget(index.max_rows, index.max_rows, PADDING_RATIO)
-    scheduler = Scheduler(index, budget, Admission(queue, QueueMetrics(name)), SchedulerMetrics(name, version))
+    scheduler = Scheduler(index, budget, Admission(queue, QueueMetrics(name)), metrics or SchedulerMetrics(name))
     return Search(scheduler, catalogue)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from bundle.catalogue import Catalogue
 from serving.errors import JubakoError
 from serving.index.rows import NOTHING, Positions, Scores, make_row
+from serving.request_context import CURRENT, Stage
 from serving.scheduler import Backend
 
 
@@ -57,7 +59,11 @@ class Search:
         struck = np.asarray(excluded, dtype=np.int64)
         struck = struck[(struck >= 0) & (struck < items)]
         row = make_row(np.asarray(query, dtype=np.float32), depth, struck, allowed)
+        begin = perf_counter()
         done = await self.backend.run([row], deadline)
+        if (context := CURRENT.get()) is not None and context.span is not None:
+            seconds = perf_counter() - begin
+            context.note(Stage("search", begin, seconds, {"jubako.batch_rows": done.batch_rows, "jubako.depth": depth}))
         output = done.outputs[0]
         if isinstance(output, JubakoError):
             raise output

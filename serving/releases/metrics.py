@@ -7,6 +7,7 @@ from typing import Any
 from prometheus_client import Counter, Gauge, Histogram
 
 from serving.errors import Code
+from serving.late import LateHistogram
 from serving.metrics import SECONDS
 
 SWAP_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
@@ -23,13 +24,14 @@ class VersionMetrics:
 
     def __init__(self, model: str, version: str) -> None:
         self._of = (model, version)
-        self._seconds: Histogram = _metric(
+        seconds: Histogram = _metric(
             Histogram,
             "model_seconds",
             "Time in which a version of a model answered a request",
             ("model", "version"),
             buckets=SECONDS,
-        ).labels(*self._of)
+        )
+        self._seconds = LateHistogram(seconds.labels(*self._of))
 
     def answered(self, seconds: float) -> None:
         """Record a request that was answered."""

@@ -1,11 +1,13 @@
 """The messages between front and runner: a JSON header, then raw little-endian arrays.
 
-request   {id, model, timeout_s, tokens, arrays}  the arrays of all rows, one name after the other
+request   {id, model, timeout_s, tokens, arrays, trace?}  the arrays of all rows, one name after the other
 cancel    {id, cancel: true}                      -
 answer    {id, queue_s, compute_s, shape, errors, fullness} float32 outputs of the rows that have one
 refusal   {id, error}                             -
 hold      {id, hold}                              the tags that the front needs; others the runner may free
 held      {id, refused}                           when all of them are loaded: by tag, why one is not
+
+`trace` is the carrier of a trace that is recorded: `traceparent` and its like.
 """
 
 import struct
@@ -37,11 +39,15 @@ def unpack(message: bytes) -> tuple[dict[str, Any], memoryview]:
     return header, memoryview(message)[end:]
 
 
-def pack_request(number: int, model: str, rows: Sequence[FeatureRow], timeout_s: float) -> bytes:
+def pack_request(
+    number: int, model: str, rows: Sequence[FeatureRow], timeout_s: float, trace: dict[str, str] | None = None
+) -> bytes:
     """Pack encoded rows, which all have arrays of the same names and types."""
     columns = {name: [row.arrays[name] for row in rows] for name in rows[0].arrays}
     described = [[name, column[0].dtype.str, [len(array) for array in column]] for name, column in columns.items()]
     header = {"id": number, "model": model, "timeout_s": timeout_s, "tokens": [row.tokens for row in rows]}
+    if trace is not None:
+        header["trace"] = trace
     payload = b"".join(np.concatenate(column).tobytes() for column in columns.values())
     return pack({**header, "arrays": described}, payload)
 

@@ -15,7 +15,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from bundle.errors import BundleError
 from features.rows import FeatureRow
 from serving.errors import Code, JubakoError
+from serving.request_context import CURRENT
 from serving.rows import Finished
+from serving.spans import Carrier, carrier_of
 from serving.split.frames import pack, pack_hold, pack_request, unpack, unpack_answer
 from serving.split.runner import ROWS_PATH
 
@@ -129,7 +131,7 @@ class Runner:
         future: asyncio.Future[Finished] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         try:
-            await socket.send(pack_request(number, model, rows, deadline - monotonic()))
+            await socket.send(pack_request(number, model, rows, deadline - monotonic(), _trace()))
             return await future
         except asyncio.CancelledError:
             with suppress(ConnectionClosed):  # or the loop above would take it for a reason to try again
@@ -216,6 +218,12 @@ class RemoteBackend:
         """Need the version no longer, which the runners are told by `Runner.tell`."""
         for runner in self._runners:
             runner.leave(self._tag)
+
+
+def _trace() -> Carrier | None:
+    """Return what the runner continues the request's trace by, None where it is not recorded."""
+    context = CURRENT.get()
+    return None if context is None or context.span is None else carrier_of(context.span)
 
 
 async def _open(url: str) -> ClientConnection:

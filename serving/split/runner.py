@@ -2,11 +2,18 @@
 
 import asyncio
 import logging
-from time import monotonic
+from collections.abc import Sequence
+from time import monotonic, perf_counter
 from typing import Any
+
+from opentelemetry.trace import Tracer
 
 from serving.api.asgi import App, Receive, Scope, Send
 from serving.errors import Code, JubakoError
+from serving.request_context import Stage, computed_stages
+from serving.rows import Finished
+from serving.scheduler import Backend
+from serving.spans import begin_span, configured_tracer, end_span
 from serving.split.frames import pack_answer, pack_error, pack_held, unpack, unpack_rows
 from serving.split.shelf import Shelf
 
@@ -25,6 +32,7 @@ class RowsEndpoint:
         """Set while no front is connected."""
         self._inner = inner
         self._fronts = 0
+        self._tracer = configured_tracer()
         self.left.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,7 +46,7 @@ class RowsEndpoint:
             await receive()
             await send({"type": "websocket.accept"})
             assert self.shelf is not None
-            await _Connection(self.shelf, send).serve(receive)
+            await _Connection(self.shelf, send, self._tracer).serve(receive)
         finally:
             self._fronts -= 1
             if not self._fronts:
@@ -48,9 +56,10 @@ class RowsEndpoint:
 class _Connection:
     """One front. Its requests run side by side; those still running when it leaves are abandoned."""
 
-    def __init__(self, shelf: Shelf, send: Send) -> None:
+    def __init__(self, shelf: Shelf, send: Send, tracer: Tracer | None) -> None:
         self._shelf = shelf
         self._send = send
+        self._tracer = tracer
         self._running: dict[int, asyncio.Task[None]] = {}
 
     async def serve(self, receive: Receive) -> None:
@@ -78,7 +87,7 @@ class _Connection:
         try:
             deadline = monotonic() + header["timeout_s"]
             backend = await self._shelf.backend(header["model"])
-            done = await backend.run(unpack_rows(header, payload), deadline)
+            done = await self._traced(backend, header, payload, deadline)
             answer = pack_answer(number, done, backend.fullness)
         except JubakoError as error:
             answer = pack_error(number, error)
@@ -90,3 +99,22 @@ class _Connection:
     async def _hold(self, number: int, tags: list[str]) -> None:
         refused = await self._shelf.hold(self, tags)
         await self._send({"type": "websocket.send", "bytes": pack_held(number, refused)})
+
+    async def _traced(self, backend: Backend, header: dict[str, Any], payload: memoryview, deadline: float) -> Finished:
+        """Compute a request's rows, in a span of the front's trace where it has one."""
+        tracer, carrier, rows = self._tracer, header.get("trace"), unpack_rows(header, payload)
+        if tracer is None or carrier is None:
+            return await backend.run(rows, deadline)
+        span = begin_span(tracer, "runner", carrier, {"jubako.backend": header["model"]})
+        span.set_attributes({"jubako.rows": len(header["tokens"]), "jubako.tokens": sum(header["tokens"])})
+        stages: Sequence[Stage] = ()
+        begin, failed = perf_counter(), True
+        try:
+            done = await backend.run(rows, deadline)
+            stages, failed = computed_stages(begin, done.queue_s, done.compute_s, done.batch_rows), False
+        except JubakoError as error:
+            span.set_attribute("error.type", error.code.value)
+            raise
+        finally:
+            end_span(tracer, span, stages, failed=failed)
+        return done

@@ -96,7 +96,9 @@ def test_every_answer_has_the_request_s_id_bentoml_s_own_included(named_server: 
 def test_the_access_log_has_the_id(named_server: Server) -> None:
     httpx.get(f"{named_server.url}/models/bookz", headers={"x-request-id": "order-4712"})
     for _ in range(100):
-        if re.search(r"GET /models/bookz 404 .* order-4712$", named_server.log.read_text(), flags=re.MULTILINE):
+        if re.search(
+            r"GET /models/bookz 404 .* order-4712 unknown_model$", named_server.log.read_text(), flags=re.MULTILINE
+        ):
             return
         httpx.get(f"{named_server.url}/livez")
     raise AssertionError("the line does not come")

@@ -16,6 +16,7 @@ from tests.e2e.releases import (
     BROKEN,
     NAME,
     TEXTS,
+    Counted,
     Releasing,
     load,
     releasing,
@@ -25,10 +26,12 @@ from tests.e2e.releases import (
 )
 
 CONNECTIONS = 64
-PROMOTIONS = int(os.environ.get("JUBAKO_TEST_PROMOTIONS", "6"))
-"""20 take a minute for each topology."""
+PROMOTIONS = int(os.environ.get("PROMOTIONS", "6"))
+"""`PROMOTIONS=20` takes half a minute more for each topology."""
 SETTLING = 4
 """Promotions after which libraries have met both versions: what they keep then is no leak."""
+FILLING_S = 2.0
+"""Load in which the arenas of the last version meet their shapes, before memory is looked at."""
 REQUESTS = 5000
 
 
@@ -56,19 +59,19 @@ def server(request: pytest.FixtureRequest) -> Releasing:
     return found
 
 
-async def promote_back_and_forth(server: Releasing, times: int) -> None:
-    for turn in range(times):
-        await server.promote("12"[(turn + 1) % 2])
-    await server.only("12"[times % 2])
+async def promote_back_and_forth(server: Releasing, times: int) -> tuple[Counted, Counted, int]:
+    """Promote under load; return what callers over HTTP and over a stream met, and the memory at rest after it."""
+    async with load(server.server, CONNECTIONS) as http, streaming(server.server) as stream:
+        for turn in range(times):
+            await server.promote("12"[(turn + 1) % 2])
+        await server.only("12"[times % 2])
+        await asyncio.sleep(FILLING_S)
+    return http, stream, workers_bytes(server.server)
 
 
 async def test_promotions_under_load_fail_no_request_and_give_memory_back(server: Releasing) -> None:
-    async with load(server.server, CONNECTIONS):
-        await promote_back_and_forth(server, SETTLING)
-    before = workers_bytes(server.server)
-    async with load(server.server, CONNECTIONS) as http, streaming(server.server) as stream:
-        await promote_back_and_forth(server, PROMOTIONS)
-    after = workers_bytes(server.server)
+    *_, before = await promote_back_and_forth(server, SETTLING)
+    http, stream, after = await promote_back_and_forth(server, PROMOTIONS)
     print(f"{PROMOTIONS} promotions, {http.versions} over HTTP, {stream.versions} over one stream, ", end="")
     print(f"{before / 2**20:.1f} MiB before, {after / 2**20:.1f} after")
     assert (http.failures, stream.failures) == ([], [])

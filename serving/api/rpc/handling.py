@@ -5,7 +5,6 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any
 
 import grpc
@@ -16,9 +15,9 @@ from grpc import StatusCode
 
 from serving.access.gate import Gate
 from serving.api import scopes
+from serving.api.observing import Observer
 from serving.api.request_ids import HEADER, request_id
 from serving.api.rpc.call import REQUEST_ID_KEY, Call, Context
-from serving.api.rpc.observing import Observer
 from serving.api.rpc.standing import Room
 from serving.api.rpc.status import error_metadata, internal_error, shortened, status_code
 from serving.errors import Code, JubakoError
@@ -66,7 +65,7 @@ class Handling:
         gate: Gate | None = None,
     ) -> None:
         """Take the services; counted ones are refused once `closing` is set. Without a gate everybody is let in."""
-        observer = Observer(settings.observability)
+        observer = Observer(settings.observability, "grpc")
         self._gate = gate or Gate()
         room = Room(settings.grpc.max_calls, "calls", closing)
         self._handlers = {
@@ -145,10 +144,10 @@ class _Method:
         await self._answered(self._behaviour, context)
 
     async def _answered(self, work: Callable[[Call[Any]], Awaitable[Any]], context: Context) -> Any:
-        begin = perf_counter()
         metadata = context.invocation_metadata()
         call: Call[Any] = Call(context, self._parse, _request_id(metadata))
         REQUEST_KEY.set(call.request_id)
+        observed = self._observer.called(self._path, metadata, call.request_id)
         try:
             self._gate.admit_metadata(self._endpoints, metadata)
             with self._room:
@@ -158,22 +157,19 @@ class _Method:
         except (asyncio.CancelledError, grpc.aio.BaseError):  # the latter when messages have nowhere to go any more
             late = context.time_remaining() == 0
             code = StatusCode.DEADLINE_EXCEEDED if late else StatusCode.CANCELLED
-            self._observer.left(self._path, code, perf_counter() - begin)
+            self._observer.left(observed, self._path, code)
             raise
         except Exception:
             logger.exception("%s failed, request %s", self._path, call.request_id)
             failure = internal_error()
         else:
             context.set_trailing_metadata(call.trailing_metadata())
-            self._ended(call, StatusCode.OK, begin, metadata)
+            self._observer.ended(observed, self._path, StatusCode.OK, call.sent_bytes)
             return body
         code = status_code(failure)
-        self._ended(call, code, begin, metadata)
+        observed.code = failure.code
+        self._observer.ended(observed, self._path, code, call.sent_bytes)
         await context.abort(code, shortened(failure.message), (*call.trailing_metadata(), *error_metadata(failure)))
-
-    def _ended(self, call: Call[Any], code: StatusCode, begin: float, metadata: Any) -> None:
-        seconds = perf_counter() - begin
-        self._observer.ended(self._path, code, seconds, call.sent_bytes, call.request_id, metadata)
 
 
 def _request_id(metadata: Iterable[tuple[str, str | bytes]]) -> str:

@@ -15,7 +15,7 @@ from serving.access.keyring import Keyring
 from serving.access.keys import Key, new_key
 from serving.access.records import Endpoint, Quotas
 from serving.api import scopes
-from serving.api.front import MODEL_ROUTE, OIP_ROUTES, ROUTES, Front
+from serving.api.front import METRICS_PATH, MODEL_ROUTE, OIP_ROUTES, ROUTES, Front
 from serving.api.rpc.services import services
 from serving.api.rpc.standing import Standing
 from serving.core import Core
@@ -28,7 +28,7 @@ from tests.serving.api.conftest import behind_the_front
 
 ALL = [*ROUTES.values(), MODEL_ROUTE, *OIP_ROUTES.values()]
 HEALTH = {"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"}
-GUARDED = [route for route in ALL if route.name not in HEALTH]
+GUARDED = [route for route in ALL if route.name not in {*HEALTH, METRICS_PATH}]
 OTHERS = ["/", "/docs.json", "/schema.json", "/static_content/swagger-ui.css", "/nowhere", "/v2/nowhere", "//embed",
           "/livez/../embed", "/metrics/../embed", "/Metrics", "/embed/submit", "/models/../../etc/passwd"]  # fmt: skip
 BODY = {"inputs": ["rice"]}
@@ -105,12 +105,12 @@ async def test_before_the_models_are_loaded_strangers_are_told_nothing_else(sett
         assert (await client.get("/readyz")).status_code == 503
 
 
-@pytest.mark.parametrize(("metrics", "status"), [(False, 404), (True, 401)], ids=["open", "key"])
+@pytest.mark.parametrize(("metrics", "status"), [(False, 200), (True, 401)], ids=["open", "key"])
 async def test_metrics_go_by_their_own_rule(core: Core, settings: Settings, metrics: bool, status: int) -> None:
     key = new_key()
     async with gated(core, settings, key, metrics=metrics, endpoints=["metrics"]) as client:
         assert (await client.get("/metrics")).status_code == status
-        assert (await client.get("/metrics", headers=bearer(key))).status_code == 404
+        assert (await client.get("/metrics", headers=bearer(key))).status_code == 200
         assert (await client.get("/docs", headers=bearer(key))).status_code == 403
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from serving.api.access_log import AccessLog
 from serving.api.request_ids import request_id
+from serving.request_context import RequestContext
 from serving.settings import Observability
 
 OWN = re.compile(r"[0-9a-f]{32}")
@@ -68,7 +69,8 @@ async def test_the_access_log_tells_the_id_and_one_line_for_a_path_that_would_be
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     log = AccessLog(Observability())
-    log.answered("GET", "/models/a\n1.000 POST /forged 200", 404, 0.001, 80, b"order-4711")
+    context = RequestContext("order-4711")
+    log.answered(context, "GET", "/models/{name}", "/models/a\n1.000 POST /forged 200", 404, 0.001, 80)
     with caplog.at_level(logging.INFO, "jubako.access"):
         log.flush()
     [line] = caplog.messages[-1].splitlines()

@@ -27,7 +27,8 @@ def items(ids: str) -> list[Item]:
 def test_vectors_are_compared_by_their_mean_cosine() -> None:
     found = of_vectors(vectors([1, 0], [0, 1], BAD), vectors([2, 0], [1, 0], [1, 1]))
     assert found is not None
-    assert (found.measure, found.value) == ("cosine", pytest.approx(0.5))
+    assert found.measure == "cosine"
+    assert found.value == pytest.approx(0.5)
 
 
 def test_vectors_of_other_lengths_cannot_be_compared() -> None:
@@ -40,7 +41,8 @@ def test_labels_are_compared_by_name_and_not_by_place() -> None:
     copy = classified([0, 0, 1], [0, 0, 1], [0, 0, 0], labels="cba")
     found = of_labels(answer, copy)
     assert found is not None
-    assert (found.measure, found.value) == ("labels", pytest.approx((1 + 0.5 + 1) / 3))
+    assert found.measure == "labels"
+    assert found.value == pytest.approx((1 + 0.5 + 1) / 3)
     assert of_labels(classified(BAD, [1, 0, 0]), classified([1, 0, 0], BAD)) is None
 
 

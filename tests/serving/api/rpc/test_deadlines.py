@@ -9,12 +9,14 @@ import pytest
 from prometheus_client import REGISTRY
 
 from serving.api.rpc.call import LEAST_MS, Call
+from serving.late import tell_all
 from tests.serving.api.rpc.conftest import Gated, connected, on_loopback, refusal, served, texts, told, until
 from wire._generated import encoder_pb2 as pb
 from wire._generated.encoder_pb2_grpc import EncoderStub
 
 
 def rows_computed() -> float:
+    tell_all()
     return REGISTRY.get_sample_value("jubako_rows_total", {"model": "gated", "version": ""}) or 0
 
 

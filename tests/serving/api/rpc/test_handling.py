@@ -9,10 +9,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 from prometheus_client import REGISTRY
 
 from serving.api.access_log import AccessLog
 from serving.api.tracing import Tracing
+from serving.late import tell_all
+from serving.request_context import RequestContext
 from serving.settings import Observability
 from tests.serving.api.rpc.conftest import Gated, connected, on_loopback, refusal, served, texts, told, until
 from wire._generated.encoder_pb2_grpc import EncoderStub
@@ -21,6 +24,7 @@ EMBED = "/jubako.v1.Encoder/Embed"
 
 
 def seconds_count(endpoint: str, status: str) -> float:
+    tell_all()
     return REGISTRY.get_sample_value("jubako_request_seconds_count", {"endpoint": endpoint, "status": status}) or 0
 
 
@@ -116,8 +120,8 @@ async def test_every_call_has_a_line_in_the_access_log(
 async def test_failed_calls_are_logged_whatever_the_sample(caplog: pytest.LogCaptureFixture) -> None:
     log = AccessLog(Observability(access_log_sample=0))
     with caplog.at_level("INFO", "jubako.access"):
-        log.answered("GRPC", EMBED, "OK", 0.1, 5)
-        log.answered("GRPC", EMBED, "INTERNAL", 0.1, 0)
+        for status in ("OK", "INTERNAL"):
+            log.answered(RequestContext("order-9"), "GRPC", EMBED, EMBED, status, 0.1, 5)
         log.flush()
     assert "INTERNAL" in caplog.text
     assert " OK " not in caplog.text
@@ -134,11 +138,16 @@ async def test_a_traceparent_is_honoured(monkeypatch: pytest.MonkeyPatch, gated:
         metadata = (("traceparent", f"00-{trace}-00f067aa0ba902b7-01"), ("x-request-id", "order-7"))
         await EncoderStub(channel).Embed(texts("x"), metadata=metadata)
         await refusal(EncoderStub(channel).Embed(texts("x", model="none")))
-    good, bad = spans.get_finished_spans()
+    stages = [span for span in spans.get_finished_spans() if span.kind is SpanKind.INTERNAL]
+    good, bad = (span for span in spans.get_finished_spans() if span.kind is SpanKind.SERVER)
+    assert {stage.name: stage.parent and stage.parent.span_id for stage in stages} == dict.fromkeys(
+        ("tokenize", "queue", "compute"), good.context.span_id
+    )
     assert (good.name, f"{good.context.trace_id:032x}") == ("jubako.v1.Encoder/Embed", trace)
     assert dict(good.attributes or {}) == {
         "rpc.system": "grpc", "rpc.service": "jubako.v1.Encoder", "rpc.method": "Embed", "rpc.grpc.status_code": 0,
         "rpc.grpc.request.metadata.x-request-id": ("order-7",),
+        "jubako.model": "gated", "jubako.version": "1", "jubako.inputs": 1, "jubako.tokens": 3,
     }  # fmt: skip
     assert (bad.attributes or {})["rpc.grpc.status_code"] == 5
     assert (good.status.is_ok, bad.status.is_ok) == (True, True)  # a client's mistake is no error of the server

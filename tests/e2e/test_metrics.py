@@ -1,0 +1,51 @@
+"""What a server exports is what docs/metrics.md tells, and what dashboard and rules ask for."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.deploy.expressions import documented, expressions, recorded, series, unknown
+from tests.e2e.server import Server
+
+Families = dict[str, Metric]
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_server: Server) -> Families:
+    """Metrics of a server that has answered, and refused, by name."""
+    httpx.post(f"{tiny_server.url}/embed", json={"inputs": ["rice"]})
+    httpx.post(f"{tiny_server.url}/embed", json={"inputs": []})
+    httpx.get(f"{tiny_server.url}/metrics")
+    text = httpx.get(f"{tiny_server.url}/metrics").text
+    families = [family for family in text_string_to_metric_families(text) if family.name.startswith("jubako")]
+    return {f"{family.name}_total" if family.type == "counter" else family.name: family for family in families}
+
+
+def labels_of(family: Metric) -> frozenset[str]:
+    return frozenset(label for sample in family.samples for label in sample.labels if label != "le")
+
+
+def test_the_page_of_metrics_tells_what_is_exported(exported: Families, repository: Path) -> None:
+    told = documented(repository / "docs/metrics.md")
+    without_gpu = {name: what for name, what in told.items() if not name.startswith("jubako_gpu")}
+    found = {name: (family.type, labels_of(family)) for name, family in exported.items() if "gpu" not in name}
+    assert found == without_gpu
+    assert len(told) - len(without_gpu) == 3  # tests/serving/test_exposition.py names them
+
+
+def test_dashboard_and_rules_ask_for_what_is_exported(exported: Families, repository: Path) -> None:
+    folder = repository / "deploy" / "observability"
+    told = documented(repository / "docs/metrics.md")
+    gpu = {name: what for name, what in told.items() if name.startswith("jubako_gpu")}
+    there = {sample.name for family in exported.values() for sample in family.samples}
+    assert unknown(expressions(folder), there | series(gpu) | recorded(folder)) == set()
+
+
+def test_metrics_are_told_compressed_to_who_takes_it_and_are_not_cached(tiny_server: Server) -> None:
+    response = httpx.get(f"{tiny_server.url}/metrics", headers={"accept-encoding": "gzip"})
+    assert response.headers["content-encoding"] == "gzip"
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    assert response.headers["cache-control"] == "no-store"
