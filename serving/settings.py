@@ -134,7 +134,10 @@ class Grpc(Section):
     host: str = ""
     """Address that gRPC listens on; without one that of HTTP. `[::]` is every address of both families."""
     max_message_bytes: int = Field(8 * MIB, gt=0)
-    """Largest message that is taken, and the most that one may unpack to; a larger one gets RESOURCE_EXHAUSTED."""
+    """Largest message that is taken, packed or not; a larger one gets RESOURCE_EXHAUSTED."""
+    compressed: Literal["auto", "always", "never"] = "auto"
+    """Whether compressed messages are taken. gRPC unpacks a message whole before it looks at its size, and before a key
+    can be looked at: 8 MiB may unpack to 8 GiB. `auto`: where callers need no key."""
     max_calls: int = Field(4096, gt=0)
     """Calls that are answered at once, streams included and health left out; more get RESOURCE_EXHAUSTED."""
     max_streams: int = Field(256, gt=0)

@@ -41,6 +41,12 @@ class Server:
         parent = psutil.Process(self.process.pid)
         return sum(process.memory_info().rss for process in [parent, *parent.children(recursive=True)])
 
+    def highest_memory_bytes(self) -> int:
+        """The most that the server and its workers have been resident with, each at its own time."""
+        processes = psutil.Process(self.process.pid).children(recursive=True)
+        told = [Path(f"/proc/{process.pid}/status").read_text() for process in processes]
+        return sum(int(text.partition("VmHWM:")[2].split()[0]) * 1024 for text in told)
+
     def await_log(self, *lines: str) -> None:
         """Wait until the log holds all of these; it is written in batches."""
         give_up = time.monotonic() + LOG_S

@@ -57,7 +57,7 @@ def test_with_a_key_bentoml_s_own_routes_are_served(guarded: Guarded) -> None:
         assert answer.status_code == expected, path
     scraped = httpx.get(f"{guarded.server.url}/metrics", headers=guarded.bearer("scraper"))
     assert 'jubako_request_seconds_count{endpoint="/embed",status="401"}' in scraped.text
-    assert 'endpoint="other",status="401"' in scraped.text
+    assert 'endpoint="unknown",status="401"' in scraped.text
 
 
 @pytest.mark.parametrize("path", [*OF_METHOD, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", "/a/b"])

@@ -23,6 +23,8 @@ KEEPALIVE_TIMEOUT_MS = 20_000
 LEAST_PING_MS = 500
 """Clients that ask more often than this are sent away; gRPC's own default of five minutes sends ordinary ones away."""
 
+UNCOMPRESSED = 1
+"""The bit of no compression among those of gRPC's algorithms."""
 LINGER_S = 0.3
 """Time in which calls are refused with an answer before connections are closed."""
 
@@ -48,7 +50,8 @@ class RpcServer:
         """
         if not self.port:
             return
-        server = grpc.aio.server(options=_options(self._settings))
+        needs_keys = self._gate is not None and self._gate.needs_keys
+        server = grpc.aio.server(options=_options(self._settings, needs_keys))
         server.add_generic_rpc_handlers(
             [Handling(services(self._standing, self._settings), self._settings, self._standing.closing, self._gate)]
         )
@@ -115,9 +118,11 @@ def check_port(settings: Settings) -> None:
         raise RuntimeError(f"gRPC cannot listen on {where}: {error.strerror}; {ANOTHER_PORT}") from error
 
 
-def _options(settings: Settings) -> list[tuple[str, int]]:
+def _options(settings: Settings, needs_keys: bool) -> list[tuple[str, int]]:
     shared = settings.topology == "split" and settings.fronts > 1
+    compressed = settings.grpc.compressed == "always" or (settings.grpc.compressed == "auto" and not needs_keys)
     return [
+        *([] if compressed else [("grpc.compression_enabled_algorithms_bitset", UNCOMPRESSED)]),
         ("grpc.so_reuseport", int(shared)),  # or two servers that know nothing of each other would share the port
         ("grpc.max_receive_message_length", settings.grpc.max_message_bytes),
         ("grpc.max_send_message_length", -1),
