@@ -30,7 +30,7 @@ class Panel:
     queries: tuple[Query, ...]
     kind: str = "timeseries"
     always: bool = True
-    """Whether a server that has answered has data for it; others need a GPU."""
+    """Whether a server that has answered has data for it; others need a GPU, a new version or a shadow."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,44 @@ ROWS = (
         Panel("Micro-batches that failed and were split", "short", (
             per_second("jubako_batches_isolated_total", "model"),
         )),
+    )),
+    Row("Releases", (
+        Panel("Requests by version", "reqps", (
+            Query(f"sum by (model, version) (rate(jubako_model_seconds_count{{{OF}}}{RATE}))", "{{model}} {{version}}"),
+        )),
+        Panel("Time to answer by version, p99", "s", (
+            Query(
+                "histogram_quantile(0.99, sum by (le, model, version) "
+                f"(rate(jubako_model_seconds_bucket{{{OF}}}{RATE})))",
+                "{{model}} {{version}}",
+            ),
+        )),
+        Panel("Errors by version", "reqps", (
+            Query(
+                f"sum by (model, version, code) (rate(jubako_model_errors_total{{{OF}}}{RATE}))",
+                "{{model}} {{version}} {{code}}",
+            ),
+        )),
+        Panel("Workers by version", "short", (
+            Query(
+                f"sum by (model, version, role) (jubako_release_workers{{{OF}}}) > 0", "{{model}} {{version}} {{role}}"
+            ),
+        )),
+        Panel("Versions taken and refused", "short", (
+            Query(f"sum by (model) (increase(jubako_swaps_total{{{OF}}}{RATE}))", "taken {{model}}"),
+            Query(f"sum by (model) (increase(jubako_releases_refused_total{{{OF}}}{RATE}))", "refused {{model}}"),
+        )),
+        Panel("Time to load, test and warm a version, mean", "s", (mean("jubako_release_load_seconds"),), always=False),
+        Panel("Copies for a shadow", "reqps", (
+            per_second("jubako_shadow_requests_total", "outcome"),
+        ), always=False),
+        Panel("Agreement with a shadow, mean", "percentunit", (
+            Query(
+                f"sum by (model, version, measure) (rate(jubako_shadow_agreement_sum{{{OF}}}{RATE}))"
+                f" / (sum by (model, version, measure) (rate(jubako_shadow_agreement_count{{{OF}}}{RATE})) > 0)",
+                "{{model}} {{version}} {{measure}}",
+            ),
+        ), always=False),
     )),
     Row("Processes", (
         Panel("Ready", "short", (Query(f"min by (instance) (jubako_ready{{{ON}}})", "{{instance}}"),)),

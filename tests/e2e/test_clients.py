@@ -52,7 +52,9 @@ def test_metrics_tell_what_was_computed(tiny_server: Server) -> None:
     httpx.post(f"{tiny_server.url}/embed", json={"inputs": 5})
     text = httpx.get(f"{tiny_server.url}/metrics").text
     values = dict(line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
-    tokens, padded = (float(values[f'jubako_{name}_total{{model="tiny"}}']) for name in ("tokens", "padded_tokens"))
+    tokens, padded = (
+        float(values[f'jubako_{name}_total{{model="tiny",version="1"}}']) for name in ("tokens", "padded_tokens")
+    )
     assert 0 < tokens <= padded
     assert float(values['jubako_request_seconds_count{endpoint="/embed",status="422"}']) >= 1
     assert float(values['jubako_queue_tokens{model="tiny"}']) == 0

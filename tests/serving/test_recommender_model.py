@@ -349,7 +349,7 @@ async def test_there_are_no_prompts(books: Made) -> None:
 
 
 async def test_a_check_makes_every_part_compute(books: Made) -> None:
-    searched = books.model._search.backend
+    searched: Any = books.model._search.backend
     searched.last_success -= 100
     assert books.model.last_success_age_s > 99
     before = {role: device.batches for role, device in books.devices.items()}
