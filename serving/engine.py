@@ -119,6 +119,7 @@ def open_session(
     options.log_severity_level = 3
     if provider is Provider.CPU:
         return ort.InferenceSession(str(path), options, providers=[str(Provider.CPU)])
+    ort.preload_dlls()  # CUDA and cuDNN of the `gpu` extra's wheels, which the system's loader does not find
     cuda: dict[str, Any] = {"arena_extend_strategy": "kSameAsRequested", "cudnn_conv_algo_search": "HEURISTIC"}
     if settings.cuda_memory_bytes:
         cuda["gpu_mem_limit"] = settings.cuda_memory_bytes
