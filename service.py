@@ -11,10 +11,10 @@ from serving.api.recommend import recommend_payload, recommend_query
 from serving.api.recommend_schemas import RecommendBody
 from serving.api.rpc.server import check_port
 from serving.api.schemas import ClassifyBody, EmbedBody
-from serving.logs import join_server_log
 from serving.service import check_bundles, jubako_service, load_core
 from serving.settings import Settings
-from serving.supervising import watch_signals
+from serving.telemetry.logs import join_server_log
+from serving.worker.supervising import watch_signals
 
 SETTINGS = Settings()
 

@@ -20,12 +20,12 @@ from serving.admission import Admission
 from serving.api.asgi import Receive, Scope, Send, json_answer, read_body, send_answer
 from serving.batching import Budget
 from serving.core import Core
-from serving.metrics import QueueMetrics, SchedulerMetrics
 from serving.model import Placement, Result
 from serving.opening import open_tokenizer
 from serving.scheduler import Computed, Scheduler
 from serving.service import FrontedService
 from serving.settings import Settings
+from serving.telemetry.metrics import QueueMetrics, SchedulerMetrics
 from serving.text_model import TextModel
 
 DIMENSIONS = 384

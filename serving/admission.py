@@ -3,7 +3,7 @@
 import math
 
 from serving.errors import Code, JubakoError
-from serving.metrics import QueueMetrics
+from serving.telemetry.metrics import QueueMetrics
 
 
 class Admission:

@@ -13,14 +13,14 @@ from serving.classifying import Classified
 from serving.errors import Code, JubakoError
 from serving.model import Result, Served
 from serving.queries import ClassifyAnswer, ClassifyQuery, EmbedAnswer, EmbedQuery, RecommendAnswer, RecommendQuery
-from serving.recommender_model import RecommenderModel
-from serving.recommending import Asked, Recommended
+from serving.recommender.answers import Asked, Recommended
+from serving.recommender.model import RecommenderModel
 from serving.releases import comparing
 from serving.releases.shadowing import Copy
 from serving.releases.splitting import key_of, people_in
 from serving.releases.versions import Release, Version
-from serving.request_context import note_model, of_no_request
 from serving.settings import Settings
+from serving.telemetry.request_context import note_model, of_no_request
 from serving.text_model import TextModel
 
 

@@ -15,13 +15,13 @@ from serving.background import at_low_priority
 from serving.batching import Budget
 from serving.bounds import BOUNDS
 from serving.engine import GraphEngine
-from serving.metrics import LoadMetrics, QueueMetrics, SchedulerMetrics
 from serving.model import Placement, Served
 from serving.opening import Opened, Placed, metrics_name, open_parts
 from serving.scheduler import Outputs, Scheduler
 from serving.settings import Engine as EngineSettings
 from serving.settings import Settings
 from serving.split.remote import RemoteBackend, Runner
+from serving.telemetry.metrics import LoadMetrics, QueueMetrics, SchedulerMetrics
 
 logger = logging.getLogger("jubako.loading")
 

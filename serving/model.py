@@ -14,10 +14,10 @@ from features.rows import FeatureRow, Features
 from serving.access.caller import at_own_cost, charge
 from serving.coalescing import Coalescer, InPlace
 from serving.errors import Code, JubakoError
-from serving.metrics import ModelMetrics
-from serving.request_context import CURRENT, Stage, computed_stages
 from serving.rows import Finished, Output
 from serving.scheduler import Backend
+from serving.telemetry.metrics import ModelMetrics
+from serving.telemetry.request_context import CURRENT, Stage, computed_stages
 
 LIGHT_CHARACTERS = 65_536
 """Characters that are hashed on the event loop in one turn: some 3 ms of work."""

@@ -18,13 +18,13 @@ from features.towers import TowersConfig
 from serving.bounds import Cost
 from serving.classifier_model import ClassifierModel
 from serving.index.opening import open_index, open_search
-from serving.metrics import SchedulerMetrics
 from serving.model import Placement, Served
-from serving.recommender_model import RecommenderModel
+from serving.recommender.model import RecommenderModel
+from serving.recommender.tower import Tower
 from serving.scheduler import Backend
 from serving.settings import Settings
+from serving.telemetry.metrics import SchedulerMetrics
 from serving.text_model import TextModel
-from serving.tower import Tower
 
 
 @dataclass(frozen=True)

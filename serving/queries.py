@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from serving.classifying import Classified
 from serving.model import Result, Served
-from serving.recommending import Asked, Recommended
+from serving.recommender.answers import Asked, Recommended
 from serving.vectors import AS_IT_IS, VectorForm
 
 

@@ -22,8 +22,8 @@ from serving.admission import Admission
 from serving.batching import Budget, WaitingRoom
 from serving.errors import Code, JubakoError
 from serving.handover import to_loop
-from serving.metrics import SchedulerMetrics
 from serving.rows import Clock, Finished, Row, Ticket
+from serving.telemetry.metrics import SchedulerMetrics
 
 Outputs = NDArray[np.float32]  # [rows, outputs], or [rows, 2, depth] of a search
 

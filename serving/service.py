@@ -17,20 +17,20 @@ from serving.api.asgi import App
 from serving.api.front import Front
 from serving.api.rpc.server import RpcServer
 from serving.core import Core
-from serving.lifecycle import Lifecycle
 from serving.loading import load_model, load_remote_model, load_schedulers
-from serving.logs import join_server_log
 from serving.model import Served
 from serving.releases.loaders import Loader, LocalLoader, RemoteLoader
 from serving.releases.memory import keep_large_blocks_apart
 from serving.releases.starting import first_sound, plan_at_start
-from serving.residents import FrontResident, RunnerResident
 from serving.selection import served_tags, stored_tags
 from serving.settings import Settings
-from serving.spans import tracing_options
 from serving.split.remote import Runner
 from serving.split.runner import RowsEndpoint
 from serving.split.shelf import Shelf
+from serving.telemetry.logs import join_server_log
+from serving.telemetry.spans import tracing_options
+from serving.worker.lifecycle import Lifecycle
+from serving.worker.residents import FrontResident, RunnerResident
 
 
 class FrontedService(Service[Any]):

@@ -6,7 +6,7 @@ from serving.api.asgi import App, Message, Receive, Scope, Send, send_answer
 from serving.api.oip.http import teller
 from serving.api.request_ids import answer_headers, request_id
 from serving.errors import Code, JubakoError
-from serving.metrics import LoopMetrics
+from serving.telemetry.metrics import LoopMetrics
 
 
 class Accepted:

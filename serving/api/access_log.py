@@ -13,8 +13,8 @@ from time import time
 from typing import NamedTuple
 from urllib.parse import quote
 
-from serving.request_context import RequestContext
 from serving.settings import Observability
+from serving.telemetry.request_context import RequestContext
 
 FLUSH_S = 0.25
 LONGEST_PATH = 500

@@ -5,8 +5,8 @@ import asyncio
 from serving.api.asgi import Answer, Request
 from serving.core import Core
 from serving.errors import JubakoError
-from serving.exposition import CONTENT_TYPE, exposition
-from serving.late import tell_all
+from serving.telemetry.exposition import CONTENT_TYPE, exposition
+from serving.telemetry.late import tell_all
 
 READY_S = 1.0
 """Longest wait for a model that has computed nothing lately; one that needs longer is told as not ready."""

@@ -34,8 +34,8 @@ from serving.api.request_ids import CACHE_CONTROL, answer_headers, request_id
 from serving.core import Core
 from serving.errors import Code, JubakoError
 from serving.releases.splitting import REQUEST_KEY
-from serving.request_context import RequestContext
 from serving.settings import Settings
+from serving.telemetry.request_context import RequestContext
 
 logger = logging.getLogger("jubako.front")
 

@@ -5,7 +5,7 @@ from serving.api.asgi import Answer, Request, json_answer
 from serving.classifier_model import ClassifierModel
 from serving.core import Core
 from serving.model import Served
-from serving.recommender_model import RecommenderModel
+from serving.recommender.model import RecommenderModel
 from serving.releases.versions import Release
 
 MODELS_PATH = "/models/"

@@ -8,9 +8,9 @@ from serving.api.access_log import AccessLog
 from serving.api.asgi import Headers
 from serving.api.tracing import Protocol, Tracing
 from serving.errors import Code
-from serving.metrics import InFlightMetrics, RequestMetrics
-from serving.request_context import CURRENT, RequestContext
 from serving.settings import Observability
+from serving.telemetry.metrics import InFlightMetrics, RequestMetrics
+from serving.telemetry.request_context import CURRENT, RequestContext
 
 CLIENT_LEFT = 499
 """Status of a request over HTTP whose client did not wait."""

@@ -10,7 +10,7 @@ from serving.api.recommend_schemas import RecommendBody
 from serving.api.timing import server_timing, timeout_ms
 from serving.core import Core
 from serving.queries import RecommendAnswer, RecommendQuery
-from serving.recommending import Asked, Item, Nearest, Reason, ScoreParts, Shared
+from serving.recommender.answers import Asked, Item, Nearest, Reason, ScoreParts, Shared
 
 
 async def recommend(core: Core, request: Request) -> Answer:

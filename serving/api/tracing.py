@@ -7,8 +7,8 @@ from typing import Literal
 from opentelemetry.trace import Span, Tracer, format_trace_id
 
 from serving.api.asgi import Headers
-from serving.request_context import RequestContext
-from serving.spans import Carrier, Told, begin_span, configured_tracer, end_span
+from serving.telemetry.request_context import RequestContext
+from serving.telemetry.spans import Carrier, Told, begin_span, configured_tracer, end_span
 
 PARENT = "traceparent"
 _PARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")

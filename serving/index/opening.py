@@ -12,9 +12,9 @@ from serving.batching import Budget
 from serving.engine import offered_providers
 from serving.index.exact import ExactIndex
 from serving.index.search import Search
-from serving.metrics import QueueMetrics, SchedulerMetrics
 from serving.scheduler import Device, Scheduler
 from serving.settings import Engine as EngineSettings
+from serving.telemetry.metrics import QueueMetrics, SchedulerMetrics
 
 Kind = Literal["auto", "exact", "approximate"]
 """Which index to search: `auto` takes the approximate one where the bundle brings it."""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from bundle.catalogue import Catalogue
 from serving.errors import JubakoError
 from serving.index.rows import NOTHING, Positions, Scores, make_row
-from serving.request_context import CURRENT, Stage
 from serving.scheduler import Backend
+from serving.telemetry.request_context import CURRENT, Stage
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from bundle.golden import cosine_rows
 from serving.classifying import Classified
 from serving.errors import JubakoError
 from serving.model import Result
-from serving.recommending import Item
+from serving.recommender.answers import Item
 
 
 class Agreement(NamedTuple):

@@ -7,8 +7,8 @@ from typing import Any
 from prometheus_client import Counter, Gauge, Histogram
 
 from serving.errors import Code
-from serving.late import LateHistogram
-from serving.metrics import SECONDS
+from serving.telemetry.late import LateHistogram
+from serving.telemetry.metrics import SECONDS
 
 SWAP_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 AGREEMENT = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9999, 1.0)

@@ -15,11 +15,11 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from bundle.errors import BundleError
 from features.rows import FeatureRow
 from serving.errors import Code, JubakoError
-from serving.request_context import CURRENT
 from serving.rows import Finished
-from serving.spans import Carrier, carrier_of
 from serving.split.frames import pack, pack_hold, pack_request, unpack, unpack_answer
 from serving.split.runner import ROWS_PATH
+from serving.telemetry.request_context import CURRENT
+from serving.telemetry.spans import Carrier, carrier_of
 
 logger = logging.getLogger("jubako.remote")
 

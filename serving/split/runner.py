@@ -10,12 +10,12 @@ from opentelemetry.trace import Tracer
 
 from serving.api.asgi import App, Receive, Scope, Send
 from serving.errors import Code, JubakoError
-from serving.request_context import Stage, computed_stages
 from serving.rows import Finished
 from serving.scheduler import Backend
-from serving.spans import begin_span, configured_tracer, end_span
 from serving.split.frames import pack_answer, pack_error, pack_held, unpack, unpack_rows
 from serving.split.shelf import Shelf
+from serving.telemetry.request_context import Stage, computed_stages
+from serving.telemetry.spans import begin_span, configured_tracer, end_span
 
 logger = logging.getLogger("jubako.runner")
 

@@ -36,7 +36,9 @@ def test_the_page_of_metrics_tells_what_is_exported(exported: Families, reposito
     always = {name: what for name, what in told.items() if not name.startswith(SOMETIMES)}
     found = {name: (family.type, labels_of(family)) for name, family in exported.items() if "gpu" not in name}
     assert found == always
-    assert len(told) - len(always) == 5  # tests/serving/test_exposition.py and releases/test_shadowing.py name them
+    assert (
+        len(told) - len(always) == 5
+    )  # tests/serving/telemetry/test_exposition.py and releases/test_shadowing.py name them
 
 
 def test_dashboard_and_rules_ask_for_what_is_exported(exported: Families, repository: Path) -> None:

@@ -23,8 +23,8 @@ from features.towers import TowersConfig
 from features.works import Tags, Work
 from models.fields import FieldBag
 from serving.loading import load_model
-from serving.recommender_model import RecommenderModel
-from serving.recommending import Asked
+from serving.recommender.answers import Asked
+from serving.recommender.model import RecommenderModel
 from serving.settings import Settings
 from tests.trained import Home, quiet
 from tests.trained_recommenders import WORKS

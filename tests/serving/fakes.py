@@ -8,8 +8,8 @@ import numpy as np
 from features.rows import FeatureRow
 from serving.admission import Admission
 from serving.batching import Budget
-from serving.metrics import QueueMetrics, SchedulerMetrics
 from serving.scheduler import Computed, Scheduler
+from serving.telemetry.metrics import QueueMetrics, SchedulerMetrics
 
 
 class FakeClock:

@@ -36,14 +36,14 @@ from features.rows import FeatureRow
 from features.vocabulary import Vocabulary
 from serving.admission import Admission
 from serving.batching import Budget
-from serving.explaining import unit
 from serving.index.search import Search
-from serving.metrics import QueueMetrics, SchedulerMetrics
 from serving.model import Placement
-from serving.recommender_model import RecommenderModel
+from serving.recommender.explaining import unit
+from serving.recommender.model import RecommenderModel
+from serving.recommender.tower import Tower
 from serving.scheduler import Computed, Device, Scheduler
 from serving.settings import Limits
-from serving.tower import Tower
+from serving.telemetry.metrics import QueueMetrics, SchedulerMetrics
 from tests.serving.index.searching import open_exact
 
 DIMENSIONS = 16

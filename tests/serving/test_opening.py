@@ -17,7 +17,7 @@ from features.pipeline import FEATURES_FILE
 from serving.bounds import Cost
 from serving.loading import load_engines, load_model
 from serving.opening import OpenedRecommender, open_parts
-from serving.recommender_model import RecommenderModel
+from serving.recommender.model import RecommenderModel
 from serving.settings import Settings
 from training.trained_two_tower import TrainedTwoTower
 

@@ -8,7 +8,7 @@ from serving.api.recommend import reason_of
 from serving.errors import JubakoError
 from serving.model import Result
 from serving.queries import ClassifyAnswer, EmbedAnswer, RecommendAnswer
-from serving.recommending import Item
+from serving.recommender.answers import Item
 from serving.vectors import VectorForm
 
 

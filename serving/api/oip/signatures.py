@@ -13,7 +13,7 @@ from serving.classifier_model import ClassifierModel
 from serving.core import Core
 from serving.errors import Code, JubakoError
 from serving.model import Served
-from serving.recommender_model import RecommenderModel
+from serving.recommender.model import RecommenderModel
 from serving.text_model import TextModel
 
 COMMON_PARAMETERS = frozenset({"task", "timeout"})

@@ -8,7 +8,7 @@ from serving.api.rpc.status import rich_status
 from serving.errors import JubakoError
 from serving.model import Served
 from serving.queries import ClassifyAnswer, EmbedAnswer, RecommendAnswer
-from serving.recommending import Item, Nearest, Reason, ScoreParts, Shared, Strategy
+from serving.recommender.answers import Item, Nearest, Reason, ScoreParts, Shared, Strategy
 from serving.vectors import VectorForm
 from wire._generated import encoder_pb2 as pb
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from serving.api.access_log import AccessLog
 from serving.api.request_ids import request_id
-from serving.request_context import RequestContext
 from serving.settings import Observability
+from serving.telemetry.request_context import RequestContext
 
 OWN = re.compile(r"[0-9a-f]{32}")
 ANSWERED = [

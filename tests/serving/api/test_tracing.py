@@ -11,7 +11,7 @@ from opentelemetry.trace import StatusCode
 from serving.api.asgi import Headers
 from serving.api.tracing import Tracing
 from serving.errors import Code
-from serving.request_context import MOST_STAGES, RequestContext, Stage, computed_stages
+from serving.telemetry.request_context import MOST_STAGES, RequestContext, Stage, computed_stages
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 

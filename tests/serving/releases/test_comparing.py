@@ -4,7 +4,7 @@ import pytest
 from serving.classifying import Classified, LabelName
 from serving.errors import Code, JubakoError
 from serving.model import Result
-from serving.recommending import Item
+from serving.recommender.answers import Item
 from serving.releases.comparing import of_items, of_labels, of_vectors
 
 BAD = JubakoError(Code.INVALID_VALUE, "bad")

@@ -15,7 +15,7 @@ from bundle.store import save
 from serving.core import Core
 from serving.loading import load_model
 from serving.queries import ClassifyQuery, EmbedQuery, RecommendQuery
-from serving.recommending import Asked
+from serving.recommender.answers import Asked
 from serving.releases.loaders import LocalLoader
 from serving.releases.plan import Plan, Planned
 from serving.releases.reconciling import Reconciler

@@ -16,11 +16,11 @@ from serving.admission import Admission
 from serving.api.rpc.server import RpcServer
 from serving.batching import Budget
 from serving.core import Core
-from serving.metrics import QueueMetrics, SchedulerMetrics
 from serving.model import Placement
 from serving.queries import EmbedQuery
 from serving.scheduler import Scheduler
 from serving.settings import Grpc, Settings
+from serving.telemetry.metrics import QueueMetrics, SchedulerMetrics
 from serving.text_model import TextModel
 from tests.e2e.server import free_port
 from tests.serving.fakes import FakeDevice

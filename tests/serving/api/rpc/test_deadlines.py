@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from serving.api.rpc.call import LEAST_MS, Call
-from serving.late import tell_all
+from serving.telemetry.late import tell_all
 from tests.serving.api.rpc.conftest import Gated, connected, on_loopback, refusal, served, texts, told, until
 from wire._generated import encoder_pb2 as pb
 from wire._generated.encoder_pb2_grpc import EncoderStub

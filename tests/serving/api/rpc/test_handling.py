@@ -14,9 +14,9 @@ from prometheus_client import REGISTRY
 
 from serving.api.access_log import AccessLog
 from serving.api.tracing import Tracing
-from serving.late import tell_all
-from serving.request_context import RequestContext
 from serving.settings import Observability
+from serving.telemetry.late import tell_all
+from serving.telemetry.request_context import RequestContext
 from tests.serving.api.rpc.conftest import Gated, connected, on_loopback, refusal, served, texts, told, until
 from wire._generated.encoder_pb2_grpc import EncoderStub
 

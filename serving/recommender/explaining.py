@@ -11,7 +11,7 @@ from bundle.catalogue import Catalogue
 from bundle.facets import normal, values_in
 from features.record import Record
 from serving.index.rows import NOTHING, Positions
-from serving.recommending import Nearest, Reason, ScoreParts, Shared
+from serving.recommender.answers import Nearest, Reason, ScoreParts, Shared
 
 MOST_GROUNDS = 256
 """Of a long history the latest are looked at: what was read long ago explains little, and each costs a comparison."""

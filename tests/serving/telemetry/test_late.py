@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from serving.late import LateCounter, LateGauge, LateHistogram, tell_all
+from serving.telemetry.late import LateCounter, LateGauge, LateHistogram, tell_all
 
 BOUNDS = (0.1, 0.5, 1.0)
 VALUES = st.lists(st.sampled_from([0.0, 0.05, 0.1, 0.1000001, 0.5, 0.9, 1.0, 7.0]) | st.floats(0, 3), max_size=30)
@@ -37,7 +37,7 @@ def test_a_histogram_is_that_of_the_client_s_own_observe(first: list[float], sec
 
 
 async def test_everything_is_told_within_the_time_without_being_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.late.TELL_S", 0.01)
+    monkeypatch.setattr("serving.telemetry.late.TELL_S", 0.01)
     registry = CollectorRegistry()
     counter, gauge = LateCounter(Counter("c", "c", registry=registry)), LateGauge(Gauge("g", "g", registry=registry))
     for value in (3, 4):

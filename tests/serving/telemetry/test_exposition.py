@@ -10,12 +10,12 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving import gpus
-from serving.exposition import exposition
+from serving.telemetry import gpus
+from serving.telemetry.exposition import exposition
 
 WORKER = """
 import sys
-from serving.metrics import QueueMetrics, RequestMetrics, WorkerMetrics
+from serving.telemetry.metrics import QueueMetrics, RequestMetrics, WorkerMetrics
 WorkerMetrics("runner").started()
 queue = QueueMetrics("tiny")
 queue.bounded(100)

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from bundle.catalogue import Catalogue
 from features.records import Book
-from serving.explaining import MOST_GROUNDS, MOST_SHARED, Explainer, Grounds, unit
-from serving.recommending import Nearest, ScoreParts, Shared
+from serving.recommender.answers import Nearest, ScoreParts, Shared
+from serving.recommender.explaining import MOST_GROUNDS, MOST_SHARED, Explainer, Grounds, unit
 from tests.serving.index.searching import positions
 
 VECTORS = np.array([[1, 0], [0, 2], [3, 3], [0, 0], [-1, 0]], dtype=np.float32)

@@ -12,20 +12,20 @@ from bundle.catalogue import Catalogue
 from bundle.histories import Histories
 from bundle.manifest import Manifest, Role
 from features.people import User
-from serving.asking import read_ids, read_user
-from serving.basis import Bases, Basis
 from serving.errors import Code, JubakoError
-from serving.explaining import Explainer
-from serving.filters import read_filters
 from serving.index.diversity import mmr
 from serving.index.rows import Positions
 from serving.index.search import Found, Search
-from serving.item_vectors import ItemVectors
 from serving.model import Placement, Result
-from serving.popularity import Popularity
-from serving.recommending import Asked, Item, Recommended, Spent, Strategy
+from serving.recommender.answers import Asked, Item, Recommended, Spent, Strategy
+from serving.recommender.asking import read_ids, read_user
+from serving.recommender.basis import Bases, Basis
+from serving.recommender.explaining import Explainer
+from serving.recommender.filters import read_filters
+from serving.recommender.item_vectors import ItemVectors
+from serving.recommender.popularity import Popularity
+from serving.recommender.tower import Tower
 from serving.settings import Limits
-from serving.tower import Tower
 
 FETCHED_PER_ITEM = 5
 """Candidates for each item of a diverse answer."""
@@ -131,7 +131,7 @@ class RecommenderModel:
         """Return the person that a caller asks for.
 
         Raises:
-            JubakoError: see `serving.asking.read_user`.
+            JubakoError: see `serving.recommender.asking.read_user`.
         """
         return read_user(value, self.attributes, self._limits.max_history, param)
 

@@ -7,12 +7,12 @@ import numpy as np
 from bundle.catalogue import Catalogue
 from bundle.manifest import Role
 from features.people import User
-from serving.asking import read_id
-from serving.basis import Bases
 from serving.errors import Code, JubakoError
 from serving.model import Result
+from serving.recommender.asking import read_id
+from serving.recommender.basis import Bases
+from serving.recommender.tower import Tower
 from serving.rows import Output
-from serving.tower import Tower
 
 USER = "user"
 """The key by which an input is a person and no record."""

@@ -16,8 +16,8 @@ import orjson
 from bentoml._internal.context import server_context
 
 from serving.api.access_log import Entries
-from serving.request_context import CURRENT
 from serving.settings import Observability
+from serving.telemetry.request_context import CURRENT
 
 Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 

@@ -10,9 +10,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-from serving.gpus import gpu_families
-from serving.metrics import START_TIME
-from serving.processes import SUPERVISOR, drop_dead, process_families
+from serving.telemetry.gpus import gpu_families
+from serving.telemetry.metrics import START_TIME
+from serving.telemetry.processes import SUPERVISOR, drop_dead, process_families
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"

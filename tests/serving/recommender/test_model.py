@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bundle.manifest import Role
 from serving.errors import Code, JubakoError
 from serving.model import Result
-from serving.recommending import Asked, Nearest, Recommended, Strategy
+from serving.recommender.answers import Asked, Nearest, Recommended, Strategy
 from serving.settings import Limits
 from tests.serving.recommenders import BOOKS, HISTORIES, UNKNOWN_TO_HISTORIES, Made, make_books, make_works
 

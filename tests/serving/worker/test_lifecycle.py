@@ -13,17 +13,17 @@ from types import FrameType
 import httpx
 import pytest
 
-from serving import lifecycle
 from serving.api.asgi import Answer, Message, Receive, Scope, Send, send_answer
 from serving.core import Core
 from serving.errors import Code, JubakoError
-from serving.lifecycle import LINGER_S, Lifecycle
-from serving.listening import Listener
-from serving.residents import RunnerResident
 from serving.settings import Lifecycle as LifecycleSettings
 from serving.settings import Settings
 from serving.split.runner import ROWS_PATH, RowsEndpoint
 from serving.split.shelf import Shelf
+from serving.worker import lifecycle
+from serving.worker.lifecycle import LINGER_S, Lifecycle
+from serving.worker.listening import Listener
+from serving.worker.residents import RunnerResident
 
 
 class Resident:
@@ -208,7 +208,7 @@ def test_the_limit_is_counted_from_the_signal() -> None:
 
 SIBLING = """
 import socket, sys
-from serving.listening import Listener
+from serving.worker.listening import Listener
 listener = Listener(socket.socket(fileno=int(sys.argv[1])))
 print("accepts", flush=True)
 sys.stdin.readline()

@@ -13,8 +13,8 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 from opentelemetry.propagate import extract, inject
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
-from serving.request_context import Stage
 from serving.settings import Observability
+from serving.telemetry.request_context import Stage
 
 Told = Mapping[str, str | int | tuple[str, ...]]
 """What a span tells, in OpenTelemetry's words."""

@@ -12,7 +12,7 @@ import psutil
 from circus.exc import ConflictError
 from circus.sighandler import SysHandler
 
-from serving.lifecycle import REPEAT_S, SIGNALS
+from serving.worker.lifecycle import REPEAT_S, SIGNALS
 
 logger = logging.getLogger("bentoml.jubako")
 

@@ -9,9 +9,9 @@ import pytest
 
 from serving.api.access_log import AccessLog
 from serving.errors import Code
-from serving.logs import JsonFormatter, TextFormatter
-from serving.request_context import CURRENT, RequestContext, of_no_request
 from serving.settings import Observability
+from serving.telemetry.logs import JsonFormatter, TextFormatter
+from serving.telemetry.request_context import CURRENT, RequestContext, of_no_request
 
 SECRET = "what-a-caller-sent"
 Log = tuple[logging.Logger, StringIO]

@@ -2,7 +2,7 @@
 
 `prometheus_client` decides at import whether it writes for one process or for several, from a variable that BentoML
 sets for its workers; so metrics are created with the objects that observe them, never at import. Each worker writes
-files of its own, and whichever is asked for `/metrics` lays them together: `serving/exposition.py`.
+files of its own, and whichever is asked for `/metrics` lays them together: `serving/telemetry/exposition.py`.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from typing import Any
 from prometheus_client import Counter, Gauge, Histogram
 
 from serving.errors import Code
-from serving.late import LateCounter, LateGauge, LateHistogram
+from serving.telemetry.late import LateCounter, LateGauge, LateHistogram
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)

@@ -7,9 +7,9 @@ import pytest
 from prometheus_client import REGISTRY
 
 from serving.errors import Code, JubakoError
-from serving.late import tell_all
-from serving.metrics import InFlightMetrics
 from serving.queries import EmbedQuery
+from serving.telemetry.late import tell_all
+from serving.telemetry.metrics import InFlightMetrics
 from tests.serving.api.conftest import client, core, settings
 from tests.serving.api.rpc.conftest import Gated, gated
 

@@ -10,13 +10,13 @@ from bundle.histories import Histories
 from bundle.manifest import Role
 from features.people import User
 from features.record import Record, RecordError
-from serving.asking import read_id, refused
 from serving.errors import Code, JubakoError
-from serving.explaining import Grounds, Vector, Vectors, unit
 from serving.index.rows import NOTHING, Positions
 from serving.model import Result
-from serving.recommending import Spent, Strategy
-from serving.tower import Tower
+from serving.recommender.answers import Spent, Strategy
+from serving.recommender.asking import read_id, refused
+from serving.recommender.explaining import Grounds, Vector, Vectors, unit
+from serving.recommender.tower import Tower
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from typing import Protocol
 
 from serving.api.accepted import Accepted
 from serving.api.asgi import App, Message, Receive, Scope, Send
-from serving.listening import Listener
 from serving.settings import Lifecycle as LifecycleSettings
+from serving.worker.listening import Listener
 
 logger = logging.getLogger("jubako.lifecycle")
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bundle.catalogue import Catalogue
 from serving.errors import Code, JubakoError
-from serving.filters import MOST_VALUES, Filters, read_filters
+from serving.recommender.filters import MOST_VALUES, Filters, read_filters
 
 RECORDS: list[dict[str, Any]] = [
     {"id": "0", "author": "Ann", "tags": ["War", "Sea  Story"]},

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from serving.api.front import Front
 from serving.api.heads import bound_heads
 from serving.api.rpc.server import RpcServer
-from serving.metrics import WorkerMetrics
 from serving.releases.file import releases_file
 from serving.releases.loaders import Loader
 from serving.releases.reconciling import Reconciler
@@ -14,6 +13,7 @@ from serving.releases.watching import plans
 from serving.settings import Settings
 from serving.split.remote import Runner
 from serving.split.runner import RowsEndpoint
+from serving.telemetry.metrics import WorkerMetrics
 
 
 class FrontResident:
