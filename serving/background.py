@@ -16,9 +16,13 @@ ResultT = TypeVar("ResultT")
 def at_low_priority(work: Callable[[], ResultT]) -> ResultT:
     """Do work in a thread of low priority, and return its result.
 
+    In the main thread it is done at once: that is a process that starts, which serves nobody yet and is waited for.
+
     The thread is one of its own: priority is of a thread on Linux, is inherited by threads that it starts, and is not
     raised again without privileges. So sessions, which start threads that serve later, are not opened here.
     """
+    if threading.current_thread() is threading.main_thread():
+        return work()
     with ThreadPoolExecutor(1, thread_name_prefix="quiet", initializer=_yield_to_others) as thread:
         return thread.submit(work).result()
 

@@ -1,3 +1,4 @@
+import asyncio
 import os
 import sys
 import threading
@@ -12,15 +13,23 @@ def priority() -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priority is of a process")
-def test_work_has_a_low_priority_and_whoever_waits_keeps_theirs() -> None:
-    before = priority()
-    assert at_low_priority(priority) == max(before, NICENESS)
-    assert priority() == before
+async def test_work_has_a_low_priority_and_whoever_waits_keeps_theirs() -> None:
+    def both() -> tuple[int, int, int]:
+        return priority(), at_low_priority(priority), priority()
+
+    before, meanwhile, after = await asyncio.to_thread(both)
+    assert meanwhile == max(before, NICENESS)
+    assert after == before
 
 
-def test_errors_reach_whoever_waits() -> None:
+def test_a_process_that_starts_does_not_wait_for_others() -> None:
+    assert at_low_priority(priority) == priority()
+    assert at_low_priority(threading.get_native_id) == threading.get_native_id()
+
+
+async def test_errors_reach_whoever_waits() -> None:
     def fail() -> None:
         raise ValueError("bad")
 
     with pytest.raises(ValueError, match="bad"):
-        at_low_priority(fail)
+        await asyncio.to_thread(at_low_priority, fail)
