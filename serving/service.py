@@ -21,7 +21,7 @@ from serving.loading import load_model, load_remote_model, load_schedulers
 from serving.model import Served
 from serving.releases.loaders import Loader, LocalLoader, RemoteLoader
 from serving.releases.memory import keep_large_blocks_apart
-from serving.releases.starting import first_sound, plan_at_start
+from serving.releases.starting import plan_at_start, start_all
 from serving.selection import served_tags, stored_tags
 from serving.settings import Settings
 from serving.split.remote import Runner
@@ -116,7 +116,7 @@ def load_core(settings: Settings, service: Service[Any]) -> Core:
     keep_large_blocks_apart()
     plan = plan_at_start(settings)
     load = load_with(cast(FrontedService, service).runners, settings)
-    started = [first_sound(tag, plan, load) for tag in served_tags(settings, service.bento)]
+    started = start_all(served_tags(settings, service.bento), plan, load)
     core = Core({one.loaded.manifest.name: one.loaded for one in started}, settings)
     for one in started:
         name = one.loaded.manifest.name
@@ -145,8 +145,7 @@ def check_bundles(settings: Settings, service: Service[Any]) -> None:
         BundleError: as `load_core`.
     """
     plan = plan_at_start(settings)
-    for tag in served_tags(settings, service.bento):
-        first_sound(tag, plan, lambda candidate: find(candidate).verify())
+    start_all(served_tags(settings, service.bento), plan, lambda candidate: find(candidate).verify())
 
 
 def _runner_service(index: int, settings: Settings) -> Service[Any]:
@@ -158,7 +157,7 @@ def _runner_service(index: int, settings: Settings) -> Service[Any]:
         def __init__(self) -> None:
             keep_large_blocks_apart()
             load, plan = partial(load_schedulers, settings=settings), plan_at_start(settings)
-            started = [first_sound(tag, plan, load) for tag in served_tags(settings, service.bento)]
+            started = start_all(served_tags(settings, service.bento), plan, load)
             self.shelf = Shelf(load, [one.loaded for one in started])
 
         @bentoml.on_shutdown

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from bundle.errors import BundleError
+from serving.background import beside_requests
 from serving.model import Served
 from serving.settings import Settings
 from serving.split.remote import Runner
@@ -44,7 +45,12 @@ class LocalLoader:
 
     async def load(self, tag: str) -> Served:
         """Load and test."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._load, tag)
+
+        def quietly() -> Served:
+            with beside_requests():
+                return self._load(tag)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, quietly)
 
     async def confirm(self, tag: str) -> None:
         """Do nothing: it was tested where it was loaded."""

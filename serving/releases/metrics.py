@@ -1,22 +1,15 @@
 """What releases report. Series of versions that are gone stay until their worker ends, as files of counters do."""
 
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from serving.errors import Code
 from serving.telemetry.late import LateHistogram
-from serving.telemetry.metrics import SECONDS
+from serving.telemetry.metrics import SECONDS, metric
 
 SWAP_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 AGREEMENT = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9999, 1.0)
-
-
-@cache
-def _metric(kind: type[Any], name: str, text: str, labels: tuple[str, ...], **options: Any) -> Any:
-    return kind(f"jubako_{name}", text, labels, **options)
 
 
 class VersionMetrics:
@@ -24,7 +17,7 @@ class VersionMetrics:
 
     def __init__(self, model: str, version: str) -> None:
         self._of = (model, version)
-        seconds: Histogram = _metric(
+        seconds: Histogram = metric(
             Histogram,
             "model_seconds",
             "Time in which a version of a model answered a request",
@@ -39,7 +32,7 @@ class VersionMetrics:
 
     def failed(self, code: Code) -> None:
         """Record a request that met an error."""
-        errors: Counter = _metric(
+        errors: Counter = metric(
             Counter,
             "model_errors_total",
             "Requests that a version of a model answered by an error",
@@ -53,18 +46,18 @@ class SwapMetrics:
 
     def __init__(self, model: str) -> None:
         self._model = model
-        self._versions: Gauge = _metric(
+        self._versions: Gauge = metric(
             Gauge,
             "release_workers",
             "Workers that serve a version of a model, by its role",
             ("model", "version", "role"),
             multiprocess_mode="livesum",
         )
-        self._swaps: Counter = _metric(Counter, "swaps_total", "Versions that became active", ("model",)).labels(model)
-        self._refused: Counter = _metric(
+        self._swaps: Counter = metric(Counter, "swaps_total", "Versions that became active", ("model",)).labels(model)
+        self._refused: Counter = metric(
             Counter, "releases_refused_total", "Versions that failed to load or to pass their tests", ("model",)
         ).labels(model)
-        self._loading: Histogram = _metric(
+        self._loading: Histogram = metric(
             Histogram,
             "release_load_seconds",
             "Time in which a version was loaded, tested and warmed",
@@ -99,13 +92,13 @@ class ShadowMetrics:
 
     def __init__(self, model: str, version: str) -> None:
         self._of = (model, version)
-        self._copies: Counter = _metric(
+        self._copies: Counter = metric(
             Counter,
             "shadow_requests_total",
             "Copies of requests for a shadow version, by what became of them",
             ("model", "version", "outcome"),
         )
-        self._agreement: Histogram = _metric(
+        self._agreement: Histogram = metric(
             Histogram,
             "shadow_agreement",
             "How far a shadow version gives what was answered, 0 to 1",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from bundle.errors import BundleError
+from serving.background import beside_requests
 from serving.errors import Code, JubakoError
 from serving.releases import memory
 from serving.scheduler import Backend
@@ -76,8 +77,12 @@ class Shelf:
         await asyncio.shield(self._loading[tag])
 
     async def _fetch(self, tag: str) -> None:
+        def quietly() -> Backends:
+            with beside_requests():
+                return self._load(tag)
+
         try:
-            self._loaded[tag] = await asyncio.get_running_loop().run_in_executor(self._thread, self._load, tag)
+            self._loaded[tag] = await asyncio.get_running_loop().run_in_executor(self._thread, quietly)
         except BundleError:
             raise
         except Exception as error:

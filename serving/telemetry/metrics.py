@@ -5,6 +5,7 @@ sets for its workers; so metrics are created with the objects that observe them,
 files of its own, and whichever is asked for `/metrics` lays them together: `serving/telemetry/exposition.py`.
 """
 
+import threading
 from collections.abc import Sequence
 from functools import cache
 from time import perf_counter, time
@@ -20,17 +21,26 @@ ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 TOKENS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 262_144)
 
 
+_MAKING = threading.Lock()
+
+
+def metric(kind: Any, name: str, text: str, labels: tuple[str, ...], **options: Any) -> Any:
+    """Return the metric of that name, made by whoever asks for it first; models are loaded side by side."""
+    with _MAKING:
+        return _made(kind, name, text, labels, **options)
+
+
 @cache
-def _metric(kind: type[Any], name: str, text: str, labels: tuple[str, ...], **options: Any) -> Any:
+def _made(kind: type[Any], name: str, text: str, labels: tuple[str, ...], **options: Any) -> Any:
     return kind(f"jubako_{name}", text, labels, **options)
 
 
 def _counter(name: str, text: str, **labels: str) -> LateCounter:
-    return LateCounter(_metric(Counter, name, text, tuple(labels)).labels(**labels))
+    return LateCounter(metric(Counter, name, text, tuple(labels)).labels(**labels))
 
 
 def _histogram(name: str, text: str, buckets: Sequence[float], model: str) -> LateHistogram:
-    return LateHistogram(_metric(Histogram, name, text, ("model",), buckets=tuple(buckets)).labels(model))
+    return LateHistogram(metric(Histogram, name, text, ("model",), buckets=tuple(buckets)).labels(model))
 
 
 class SchedulerMetrics:
@@ -53,7 +63,7 @@ class SchedulerMetrics:
 
     def loaded(self, family: str, graph: str, device: str) -> None:
         """Record what computes the rows from now on."""
-        info: Gauge = _metric(
+        info: Gauge = metric(
             Gauge,
             "model_info",
             "1 for what is loaded, 0 for what was freed",
@@ -91,7 +101,7 @@ class QueueMetrics:
 
     def __init__(self, model: str) -> None:
         def gauge(name: str, text: str) -> Gauge:
-            child: Gauge = _metric(Gauge, name, text, ("model",), multiprocess_mode="livesum").labels(model)
+            child: Gauge = metric(Gauge, name, text, ("model",), multiprocess_mode="livesum").labels(model)
             return child
 
         self._depth = LateGauge(gauge("queue_tokens", "Tokens that wait or are computed"))
@@ -137,7 +147,7 @@ class LoadMetrics:
     """What loading a bundle takes, in the process that computes it."""
 
     def __init__(self) -> None:
-        self._seconds: Gauge = _metric(
+        self._seconds: Gauge = metric(
             Gauge, "model_load_seconds", "Time from disk to ready", ("model", "version"), multiprocess_mode="livemax"
         )
 
@@ -150,14 +160,14 @@ class RequestMetrics:
     """What the front reports for each answered request."""
 
     def __init__(self) -> None:
-        self._seconds: Histogram = _metric(
+        self._seconds: Histogram = metric(
             Histogram,
             "request_seconds",
             "Time from arrival to answer",
             ("endpoint", "status"),
             buckets=SECONDS,
         )
-        self._errors: Counter = _metric(
+        self._errors: Counter = metric(
             Counter, "errors_total", "Requests answered by an error, by its code", ("endpoint", "status", "code")
         )
         self._children: dict[tuple[str, int | str], LateHistogram] = {}
@@ -182,7 +192,7 @@ class InFlightMetrics:
     """Requests that were accepted and not yet answered."""
 
     def __init__(self, protocol: str) -> None:
-        gauge: Gauge = _metric(
+        gauge: Gauge = metric(
             Gauge, "requests_in_flight", "Requests not yet answered", ("protocol",), multiprocess_mode="livesum"
         )
         self._gauge = LateGauge(gauge.labels(protocol))
@@ -200,8 +210,8 @@ class WorkerMetrics:
     """What a worker reports of itself."""
 
     def __init__(self, role: str) -> None:
-        self._starts: Counter = _metric(Counter, "worker_starts_total", "Workers that have started", ("role",))
-        self._started: Gauge = _metric(
+        self._starts: Counter = metric(Counter, "worker_starts_total", "Workers that have started", ("role",))
+        self._started: Gauge = metric(
             Gauge, START_TIME, "Unix time at which a worker started", ("role",), multiprocess_mode="liveall"
         )
         self._role = role
@@ -219,7 +229,7 @@ class LoopMetrics:
     """What a worker reports of its event loop."""
 
     def __init__(self) -> None:
-        self._tasks: Gauge = _metric(Gauge, "tasks", "Tasks of the event loop", (), multiprocess_mode="liveall")
+        self._tasks: Gauge = metric(Gauge, "tasks", "Tasks of the event loop", (), multiprocess_mode="liveall")
 
     def tasks(self, count: int) -> None:
         """Record how many tasks there are; a number that grows from scrape to scrape is a leak."""

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from serving.background import NICENESS, at_low_priority
+from serving.background import NICENESS, at_low_priority, beside_requests
 
 
 def priority() -> int:
@@ -15,7 +15,8 @@ def priority() -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priority is of a process")
 async def test_work_has_a_low_priority_and_whoever_waits_keeps_theirs() -> None:
     def both() -> tuple[int, int, int]:
-        return priority(), at_low_priority(priority), priority()
+        with beside_requests():
+            return priority(), at_low_priority(priority), priority()
 
     before, meanwhile, after = await asyncio.to_thread(both)
     assert meanwhile == max(before, NICENESS)
@@ -27,9 +28,9 @@ def test_a_process_that_starts_does_not_wait_for_others() -> None:
     assert at_low_priority(threading.get_native_id) == threading.get_native_id()
 
 
-async def test_errors_reach_whoever_waits() -> None:
+def test_errors_reach_whoever_waits() -> None:
     def fail() -> None:
         raise ValueError("bad")
 
-    with pytest.raises(ValueError, match="bad"):
-        await asyncio.to_thread(at_low_priority, fail)
+    with beside_requests(), pytest.raises(ValueError, match="bad"):
+        at_low_priority(fail)

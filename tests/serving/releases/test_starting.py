@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 from bundle.errors import BundleError
 from bundle.store import find, save
 from serving.releases.plan import Plan, Planned
-from serving.releases.starting import first_sound, plan_at_start
+from serving.releases.starting import first_sound, plan_at_start, start_all
 from serving.settings import Settings
 from tests.tiny import build_tiny_bundle
 
@@ -68,3 +69,13 @@ def test_a_plan_that_cannot_be_read_is_told_and_left_alone(folder: Path, caplog:
     (folder / "releases.json").write_text("[]")
     assert plan_at_start(Settings()) == Plan()
     assert "starting without it" in caplog.text
+
+
+def test_models_start_side_by_side_in_their_order() -> None:
+    together = threading.Barrier(2, timeout=5)
+
+    def load(tag: str) -> str:
+        together.wait()
+        return tag.upper()
+
+    assert [one.loaded for one in start_all(["twin:2", "twin:3"], Plan(), load)] == ["TWIN:2", "TWIN:3"]
