@@ -232,7 +232,7 @@ def test_the_metrics_are_those_of_all_processes(server: Server, stub: EncoderStu
         tokens = values(server, "jubako_tokens_total")
         return (
             requests.get(("/embed", "200"), 0),
-            tokens[("tiny",)],
+            tokens[("tiny", "1")],
             values(server, "jubako_tokenize_seconds_count")[("tiny",)],
         )
 

@@ -11,6 +11,7 @@ import httpx
 import psutil
 import pytest
 
+from jubako import AsyncClient
 from serving.releases.plan import Share
 from tests.e2e.releases import (
     BROKEN,
@@ -143,6 +144,8 @@ async def test_a_runner_that_restarts_is_told_what_its_fronts_hold(split: Releas
             process.kill()
             process.wait(10)
     async with httpx.AsyncClient(base_url=split.server.url, timeout=60) as client:
+        async with AsyncClient(split.server.url) as patient:
+            await patient.embed(TEXTS, model=NAME)  # until there is a runner again, callers are told to come back
         for version in ("2", "1"):
             answer = await client.post("/embed", json={"inputs": TEXTS, "model": f"{NAME}:{version}"})
             assert (answer.status_code, answer.json().get("version")) == (200, version), answer.text
