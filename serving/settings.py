@@ -42,6 +42,9 @@ class Limits(Section):
     it; then it is closed, with 408 where something had come. Over gRPC the time to begin HTTP/2."""
     max_head_bytes: int = Field(64 * 1024, gt=0)
     """Largest head of an HTTP request, path and headers together; a larger one gets 431."""
+    keep_alive_ms: float = Field(75_000, gt=0)
+    """Time that a connection may be idle between two requests. Longer than clients and balancers keep theirs, 60 s
+    mostly: else a request may come while its connection is being closed."""
     body_ms: float = Field(30_000, gt=0)
     """Time in which a request's body has to arrive; then 408."""
     compress_min_bytes: int = Field(1024, ge=0)

@@ -6,6 +6,7 @@ that uvicorn's server itself offers: it is whose handler SIGTERM calls.
 """
 
 import asyncio
+import math
 import signal
 from asyncio import TimerHandle
 from typing import Any
@@ -20,6 +21,10 @@ SLOW: Refusal = (408, "Request Timeout")
 LARGE: Refusal = (431, "Request Header Fields Too Large")
 MOST_FRAMING = 8
 """Bytes on the wire for each byte of a body, at the most: in chunks of one byte it is six."""
+
+
+KEEP_ALIVE_S = 5
+"""uvicorn's own, where `bentoml serve --timeout-keep-alive` sets none."""
 
 
 class BoundedHeads(HttpToolsProtocol):
@@ -145,5 +150,7 @@ def bound_heads(limits: Limits) -> bool:
     if not isinstance(server, uvicorn.Server) or not issubclass(server.config.http_protocol_class, HttpToolsProtocol):
         return False
     bounds = {"head_s": limits.head_ms / 1e3, "max_head_bytes": limits.max_head_bytes}
+    if server.config.timeout_keep_alive == KEEP_ALIVE_S:
+        server.config.timeout_keep_alive = math.ceil(limits.keep_alive_ms / 1e3)
     server.config.http_protocol_class = type("BoundedHeads", (BoundedHeads,), bounds)
     return True

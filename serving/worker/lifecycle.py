@@ -21,8 +21,9 @@ from serving.worker.listening import Listener
 logger = logging.getLogger("jubako.lifecycle")
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-LINGER_S = 0.2
-"""Time in which what the kernel has accepted reaches the application, and first requests reach new connections."""
+LINGER_S = 0.5
+"""Time in which what the kernel has accepted reaches the application, and first requests reach new connections: a round
+trip around the world, or a pause of a client."""
 SETTLE_S = 0.3
 """Time in which uvicorn closes its listeners after its handler was called: it looks ten times a second."""
 LAST_S = 1.0

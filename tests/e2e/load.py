@@ -1,6 +1,7 @@
 """Callers that do not let up, and what they met: for tests of a server that stops under load."""
 
 import asyncio
+import gc
 import signal
 import threading
 import time
@@ -43,6 +44,7 @@ class Met:
 
 async def keep_calling(server: Server, met: Met, connections: int = CONNECTIONS) -> None:
     """Send one request after another over each of some connections, until each of them is refused."""
+    gc.freeze()  # a pause of this process, full of what other tests left, would look like one of the server's
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     async with httpx.AsyncClient(base_url=server.url, timeout=60, limits=limits) as client:
         await asyncio.gather(*(_call_until_refused(client, met) for _ in range(connections)))

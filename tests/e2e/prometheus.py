@@ -30,6 +30,8 @@ class Prometheus:
             AssertionError: it is none.
         """
         response = httpx.get(f"{self.url}/api/v1/query", params={"query": expression}, timeout=30)
+        if response.status_code == 503:
+            response.raise_for_status()
         told = response.json()
         assert told["status"] == "success", f"{expression}: {told.get('error')}"
         result: list[dict[str, Any]] = told["data"]["result"]
@@ -47,7 +49,7 @@ class Prometheus:
             try:
                 if self.query(expression):
                     return
-            except httpx.TransportError:
+            except (httpx.TransportError, httpx.HTTPStatusError):  # it is starting
                 pass
             assert time.monotonic() < give_up, f"{expression} has no data"
             time.sleep(0.2)

@@ -217,3 +217,13 @@ def test_the_class_is_set_in_the_uvicorn_of_the_worker(uvicorn_s_signal: uvicorn
 
 def test_where_no_uvicorn_is_nothing_is_set() -> None:
     assert not bound_heads(Limits())
+
+
+def test_idle_connections_are_kept_longer_than_balancers_keep_them_unless_the_command_says(
+    uvicorn_s_signal: uvicorn.Server,
+) -> None:
+    bound_heads(Limits())
+    assert uvicorn_s_signal.config.timeout_keep_alive == 75
+    uvicorn_s_signal.config.timeout_keep_alive = 20
+    bound_heads(Limits())
+    assert uvicorn_s_signal.config.timeout_keep_alive == 20
